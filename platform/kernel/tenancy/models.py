@@ -1,6 +1,6 @@
 """The base of every row that belongs to an organization."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -44,6 +44,10 @@ class TenantOwned(models.Model):
     class Meta:
         abstract = True
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.stamp()
+        super().save(*args, **kwargs)
+
     def stamp(self) -> None:
         """Take the current organization; refuse to be another's. Raises `NoTenant`, `ForeignRow`."""
         scope = current_scope()
@@ -54,11 +58,3 @@ class TenantOwned(models.Model):
             raise ForeignRow("A row written across tenants must name its organization.")
         elif not scope.crosses_tenants and owner != scope.organization_id:
             raise ForeignRow("The row belongs to another organization.")
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        self.stamp()
-        super().save(*args, **kwargs)
-
-    def validate_constraints(self, exclude: Collection[str] | None = None) -> None:
-        self.stamp()
-        super().validate_constraints(set(exclude) if exclude is not None else None)

@@ -1,0 +1,65 @@
+"""Who wants to hear of what: rooms subscribe Celery tasks to events by name."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from celery import Task
+
+from kernel.tenancy.tasks import tenant_task
+
+_subscribers: dict[str, list[Task[Any, Any]]] = defaultdict(list)
+
+
+@dataclass(frozen=True)
+class Event:
+    """An event as a subscriber receives it. `id` is the same on every delivery of the same event."""
+
+    id: UUID
+    name: str
+    aggregate_id: UUID
+    project_id: UUID | None
+    payload: dict[str, Any]
+
+
+Handler = Callable[..., None]
+
+
+def subscriber(
+    *names: str, queue: str = "default", holds_scope: bool = True
+) -> Callable[[Handler], Task[Any, Any]]:
+    """Run the function as a Celery task for each event of these names, at least once, in its organization.
+
+    The function takes one `Event` (and the keyword `organization_id` when it holds no scope) and must
+    bear being called twice with the same event.
+    """
+
+    def decorate(function: Handler) -> Task[Any, Any]:
+        def door(message: dict[str, Any], **kwargs: Any) -> None:
+            function(_read(message), **kwargs)
+
+        door.__module__, door.__name__ = function.__module__, function.__name__
+        door.__doc__ = function.__doc__
+        task = tenant_task(queue=queue, holds_scope=holds_scope, acks_late=holds_scope)(door)
+        for name in names:
+            _subscribers[name].append(task)
+        return task
+
+    return decorate
+
+
+def subscribers_of(name: str) -> list[Task[Any, Any]]:
+    """The tasks that want this event, in the order in which they subscribed."""
+    return list(_subscribers.get(name, ()))
+
+
+def _read(message: dict[str, Any]) -> Event:
+    return Event(
+        id=UUID(message["id"]),
+        name=message["name"],
+        aggregate_id=UUID(message["aggregate_id"]),
+        project_id=UUID(message["project_id"]) if message["project_id"] else None,
+        payload=message["payload"],
+    )
