@@ -1,0 +1,232 @@
+"""Encryption of byte streams of any length, in segments that can be read and verified one by one.
+
+The STREAM construction (Hoang, Reyhanitabar, Rogaway, Vizár: "Online Authenticated-Encryption and its
+Nonce-Reuse Misuse-Resistance", CRYPTO 2015) over AES-256-GCM, with a fresh data key for each stream.
+An encrypted stream, byte by byte (big-endian):
+
+    4   magic "LWES"
+    1   format version (1)
+    1   suite (1 = AES-256-GCM, STREAM)
+    4   plaintext bytes in a segment
+    7   nonce prefix, random
+    2   length of the sealed data key
+    n   data key, sealed under a key-encryption key (see kernel.crypto.values)
+    …   segments: ciphertext and 16-byte tag; only the last is shorter; an empty stream has one, empty
+
+The nonce of a segment is prefix, index (4 bytes) and 1 for the last segment, else 0. Segments authenticate
+format, suite, segment size, prefix and the caller's context, yet not the sealed data key, so that a stream
+can be put under another key-encryption key by rewriting its head alone.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Protocol
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from kernel.crypto.errors import CiphertextAltered
+from kernel.crypto.values import (
+    KEY_BYTES,
+    OVERHEAD_BYTES,
+    TAG_BYTES,
+    KeyEncryptionKey,
+    KeyFinder,
+    open_value,
+    seal_value,
+)
+
+MAGIC = b"LWES\x01\x01"
+PREFIX_BYTES = 7
+SEGMENT_BYTES = 1 << 20
+MAX_SEGMENT_BYTES = 16 << 20
+MAX_SEGMENTS = 1 << 32
+FIXED_BYTES = len(MAGIC) + 4 + PREFIX_BYTES
+MAX_SEALED_KEY_BYTES = 1024
+MAX_HEADER_BYTES = FIXED_BYTES + 2 + MAX_SEALED_KEY_BYTES
+HEADER_BYTES = FIXED_BYTES + 2 + KEY_BYTES + OVERHEAD_BYTES
+
+
+class Readable(Protocol):
+    """A binary stream; `read` may return fewer bytes than asked for, and none only at the end."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+class RandomReader(Protocol):
+    """Ciphertext that can be read from anywhere."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Length of the whole ciphertext as the store tells it (it is not trusted)."""
+        ...
+
+    def open_at(self, start: int, length: int) -> Readable:
+        """A stream of the bytes from `start`, at most `length` of them."""
+        ...
+
+
+@dataclass(frozen=True)
+class Unlock:
+    """What it takes to open a stream: a way to find its key, and the place where it must lie."""
+
+    find_key: KeyFinder
+    context: bytes
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Seals and opens the segments of one stream."""
+
+    segment_bytes: int
+    prefix: bytes
+    associated: bytes
+    cipher: AESGCM = field(repr=False)
+
+    @property
+    def sealed_bytes(self) -> int:
+        return self.segment_bytes + TAG_BYTES
+
+    def seal(self, index: int, plaintext: bytes, *, last: bool) -> bytes:
+        """The ciphertext of one segment. Raises `OverflowError` past 2^32 segments."""
+        return self.cipher.encrypt(self._nonce(index, last=last), plaintext, self.associated)
+
+    def open(self, index: int, sealed: bytes, *, last: bool) -> bytes:
+        """The plaintext of one segment. Raises `CiphertextAltered`."""
+        if index >= MAX_SEGMENTS:
+            raise CiphertextAltered
+        try:
+            return self.cipher.decrypt(self._nonce(index, last=last), sealed, self.associated)
+        except InvalidTag:
+            raise CiphertextAltered from None
+
+    def _nonce(self, index: int, *, last: bool) -> bytes:
+        return self.prefix + index.to_bytes(4, "big") + bytes([last])
+
+
+def encrypt(
+    source: Readable, kek: KeyEncryptionKey, context: bytes, *, segment_bytes: int = SEGMENT_BYTES
+) -> Iterator[bytes]:
+    """The encrypted stream of `source`: its header, then one chunk for each segment, in constant memory."""
+    if not 1 <= segment_bytes <= MAX_SEGMENT_BYTES:
+        raise ValueError(f"A segment has 1 to {MAX_SEGMENT_BYTES} bytes.")
+    fixed = MAGIC + segment_bytes.to_bytes(4, "big") + os.urandom(PREFIX_BYTES)
+    data_key = os.urandom(KEY_BYTES)
+    sealed_key = seal_value(kek, data_key, fixed + context)
+    segments = _segments(fixed, data_key, context)
+    yield fixed + len(sealed_key).to_bytes(2, "big") + sealed_key
+    for index, plaintext, last in _cut(source, segment_bytes):
+        yield segments.seal(index, plaintext, last=last)
+
+
+def decrypt(source: Readable, unlock: Unlock) -> Iterator[bytes]:
+    """The plaintext of an encrypted stream, each chunk verified before it is given out.
+
+    Raises `CiphertextAltered` at the first segment that is not what was written there, also when segments
+    at the end are missing; what came before is right. Raises what `unlock.find_key` raises.
+    """
+    segments, _ = _read_header(source, unlock)
+    for index, sealed, last in _cut(source, segments.sealed_bytes):
+        yield segments.open(index, sealed, last=last)
+
+
+class StreamReader:
+    """Random access to the plaintext of one encrypted stream; each range reads its own segments only."""
+
+    def __init__(self, reader: RandomReader, unlock: Unlock) -> None:
+        """Read the header. Raises `CiphertextAltered` and what `unlock.find_key` raises."""
+        self._reader = reader
+        head = reader.open_at(0, min(MAX_HEADER_BYTES, reader.size_bytes))
+        self._segments, self._header_bytes = _read_header(head, unlock)
+        body_bytes = reader.size_bytes - self._header_bytes
+        if body_bytes < TAG_BYTES:
+            raise CiphertextAltered
+        self._count = -(-body_bytes // self._segments.sealed_bytes)
+        self.size_bytes = body_bytes - self._count * TAG_BYTES
+        """Length of the plaintext if nothing was cut off; reading the end proves it."""
+
+    def read_range(self, start: int, length: int) -> Iterator[bytes]:
+        """The bytes from `start`, `length` of them or as many as there are.
+
+        A range that touches or passes the end verifies the end. Raises `CiphertextAltered`; `ValueError`
+        for a negative start or length.
+        """
+        if start < 0 or length < 0:
+            raise ValueError("A range starts at 0 or later and has no negative length.")
+        return self._read_range(start, length)
+
+    def _read_range(self, start: int, length: int) -> Iterator[bytes]:
+        size = self._segments.segment_bytes
+        final = self._count - 1
+        first = min(start // size, final)
+        end = min(start + length, self.size_bytes)
+        stop = final if start + length > self.size_bytes else max(first, (end - 1) // size)
+        for index, plaintext in self._open_segments(first, stop):
+            piece = plaintext[max(0, start - index * size) : max(0, end - index * size)]
+            if piece:
+                yield piece
+
+    def _open_segments(self, first: int, stop: int) -> Iterator[tuple[int, bytes]]:
+        sealed_bytes = self._segments.sealed_bytes
+        offset = self._header_bytes + first * sealed_bytes
+        length = min((stop - first + 1) * sealed_bytes, self._reader.size_bytes - offset)
+        source = self._reader.open_at(offset, length)
+        for index in range(first, stop + 1):
+            sealed = _read_exactly(source, sealed_bytes)
+            yield index, self._segments.open(index, sealed, last=index == self._count - 1)
+
+
+def open_range(reader: RandomReader, start: int, length: int, unlock: Unlock) -> Iterator[bytes]:
+    """The plaintext bytes from `start`, `length` of them or as many as there are; see `StreamReader`."""
+    return StreamReader(reader, unlock).read_range(start, length)
+
+
+def _segments(fixed: bytes, data_key: bytes, context: bytes) -> Segments:
+    return Segments(
+        segment_bytes=int.from_bytes(fixed[6:10], "big"),
+        prefix=fixed[10:],
+        # Hashed, so that a long context costs nothing per segment.
+        associated=sha256(fixed + context).digest(),
+        cipher=AESGCM(data_key),
+    )
+
+
+def _read_header(source: Readable, unlock: Unlock) -> tuple[Segments, int]:
+    fixed = _read_exactly(source, FIXED_BYTES)
+    key_length = int.from_bytes(_read_exactly(source, 2), "big")
+    segment_bytes = int.from_bytes(fixed[6:10], "big")
+    if fixed[: len(MAGIC)] != MAGIC or not 1 <= segment_bytes <= MAX_SEGMENT_BYTES:
+        raise CiphertextAltered
+    if key_length > MAX_SEALED_KEY_BYTES:
+        raise CiphertextAltered
+    sealed_key = _read_exactly(source, key_length)
+    data_key = open_value(unlock.find_key, sealed_key, fixed + unlock.context)
+    if len(data_key) != KEY_BYTES:
+        raise CiphertextAltered
+    return _segments(fixed, data_key, unlock.context), FIXED_BYTES + 2 + key_length
+
+
+def _cut(source: Readable, size: int) -> Iterator[tuple[int, bytes, bool]]:
+    """Pieces of `size` bytes with their index and whether they are the last; at least one, maybe empty."""
+    index, piece = 0, _read_exactly(source, size)
+    while len(piece) == size:
+        following = _read_exactly(source, size)
+        if not following:
+            break
+        yield index, piece, False
+        index, piece = index + 1, following
+    yield index, piece, True
+
+
+def _read_exactly(source: Readable, size: int) -> bytes:
+    """`size` bytes, or fewer only at the end of the source."""
+    chunk = source.read(size)
+    if len(chunk) == size or not chunk:
+        return chunk
+    chunks, missing = [chunk], size - len(chunk)
+    while missing and (chunk := source.read(missing)):
+        chunks.append(chunk)
+        missing -= len(chunk)
+    return b"".join(chunks)

@@ -1,0 +1,95 @@
+"""Reading ciphertext from S3: one request for each range, taken up again where a connection broke."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from kernel.crypto.errors import CiphertextAltered
+from kernel.storage.client import Bucket, code_of, named_faults
+
+if TYPE_CHECKING:
+    from botocore.response import StreamingBody
+
+logger = logging.getLogger(__name__)
+
+RESUMPTIONS = 3
+
+
+class StoredCiphertext:
+    """The ciphertext of one object, as `kernel.crypto.streams` reads it (a `RandomReader`)."""
+
+    def __init__(self, bucket: Bucket, key: str) -> None:
+        """Ask for the object's size. Raises `ObjectMissing`, `StorageUnavailable`."""
+        self._bucket = bucket
+        self._key = key
+        with named_faults():
+            head = bucket.client.head_object(Bucket=bucket.name, Key=key)
+        self.size_bytes = head["ContentLength"]
+        self._etag = head["ETag"]
+
+    def open_at(self, start: int, length: int) -> ResumableBody:
+        """A stream of the bytes from `start`, at most `length` of them."""
+        return ResumableBody(self, start, min(start + length, self.size_bytes))
+
+    def request(self, start: int, end: int) -> StreamingBody:
+        """One GET of the bytes from `start` to before `end`, of the very object that was opened."""
+        answer = self._bucket.client.get_object(
+            Bucket=self._bucket.name, Key=self._key, Range=f"bytes={start}-{end - 1}", IfMatch=self._etag
+        )
+        return answer["Body"]
+
+
+class ResumableBody:
+    """A range of an object as a stream; a connection that breaks in the middle is made anew."""
+
+    def __init__(self, source: StoredCiphertext, start: int, end: int) -> None:
+        self._source = source
+        self._position = start
+        self._end = end
+        self._body: StreamingBody | None = None
+        self._resumptions = 0
+
+    def read(self, size: int, /) -> bytes:
+        """Up to `size` bytes, none at the end. Raises `ObjectMissing`, `StorageUnavailable`."""
+        if self._position >= self._end or size <= 0:
+            return b""
+        while True:
+            try:
+                return self._read_some(size)
+            except BotoCoreError as fault:
+                self.close()
+                self._resumptions += 1
+                if self._resumptions > RESUMPTIONS:
+                    with named_faults():
+                        raise
+                logger.warning("Reading goes on at byte %d after: %s", self._position, fault)
+
+    def close(self) -> None:
+        """Give the connection back."""
+        if self._body is not None:
+            self._body.close()
+            self._body = None
+
+    def _read_some(self, size: int) -> bytes:
+        if self._body is None:
+            self._body = self._open()
+        chunk: bytes = self._body.read(min(size, self._end - self._position))
+        if not chunk:
+            raise CiphertextAltered
+        self._position += len(chunk)
+        if self._position >= self._end:
+            self.close()
+        return chunk
+
+    def _open(self) -> StreamingBody:
+        try:
+            return self._source.request(self._position, self._end)
+        except ClientError as fault:
+            if code_of(fault) in {"InvalidRange", "PreconditionFailed", "416", "412"}:
+                # Objects are written once: another content under the same key is not what was opened.
+                raise CiphertextAltered from fault
+            with named_faults():
+                raise
