@@ -1,0 +1,231 @@
+"""A client of Text Generation Inference's own protocol (3.3), which the embedded pod speaks too.
+
+Every generation goes through `/generate_stream`, also when the caller wants one answer at the end: only a
+stream tells, when a caller leaves midway, what has been generated until then.
+"""
+
+import re
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from huggingface_hub import AsyncInferenceClient
+
+from inference.backends.events import EventDecoder
+from inference.backends.faults import (
+    BackendFault,
+    Broken,
+    Overloaded,
+    Refused,
+    TooLong,
+    UnknownAdapter,
+    Unreachable,
+)
+from inference.backends.http11 import Connection, Pool
+from inference.backends.interface import End, EndReason, GenerationCall, Piece, Timeouts
+
+_MAX_ANSWER_BYTES = 64 * 1024 * 1024
+_SEEDS = 2**63 - 1
+_REASONS: dict[str, EndReason] = {
+    "length": "length",
+    "eos_token": "eos_token",
+    "stop_sequence": "stop_sequence",
+}
+_TOO_LONG_IN_ALL = re.compile(r"must be <= (\d+)\. Given: (\d+) `inputs` tokens and (\d+) `max_new_tokens`")
+_TOO_LONG_PROMPT = re.compile(r"`inputs` must have less than (\d+) tokens\. Given: (\d+)")
+
+
+def parameters_of(call: GenerationCall) -> dict[str, object]:
+    """TGI's `parameters`. What is at its neutral value is left out, as TGI refuses some neutral values."""
+    greedy = call.temperature == 0 or call.top_p == 0
+    parameters: dict[str, object] = {
+        "max_new_tokens": call.max_new_tokens,
+        "do_sample": not greedy,
+        "details": True,
+        "return_full_text": False,
+    }
+    if not greedy:
+        parameters["temperature"] = call.temperature
+    optional: dict[str, object] = {
+        "adapter_id": call.adapter_id,
+        "top_p": call.top_p if 0 < call.top_p < 1 else None,
+        "frequency_penalty": call.frequency_penalty or None,
+        # TGI's seeds are positive 63-bit integers; positive seeds pass unchanged.
+        "seed": None if call.seed is None else (call.seed % _SEEDS or _SEEDS),
+        "stop": list(call.stop) or None,
+        "top_n_tokens": call.top_logprobs or None,
+        "grammar": None if call.json_schema is None else {"type": "json", "value": call.json_schema},
+    }
+    parameters.update((name, value) for name, value in optional.items() if value is not None)
+    return parameters
+
+
+def fault_of(message: str, *, error_type: str, status: int) -> BackendFault:
+    """The fault that TGI's `{"error", "error_type"}` stands for."""
+    if error_type == "overloaded" or status == 429:
+        return Overloaded(message, retry_after=1)
+    if error_type in {"validation", "template_error", "missing_template_variable"} or status in {400, 422}:
+        return _refusal(message)
+    if status == 503 or error_type in {"healthcheck", "unhealthy"}:
+        return Unreachable(message, retry_after=2)
+    return Broken(message)
+
+
+def _refusal(message: str) -> BackendFault:
+    if match := _TOO_LONG_IN_ALL.search(message):
+        context, prompt, answer = map(int, match.groups())
+        return TooLong(message, context_tokens=context, prompt_tokens=prompt, answer_tokens=answer)
+    if match := _TOO_LONG_PROMPT.search(message):
+        return TooLong(message, context_tokens=int(match[1]), prompt_tokens=int(match[2]))
+    if "adapter" in message.lower():
+        return UnknownAdapter(message, retry_after=5)
+    return Refused(message)
+
+
+class TgiStream:
+    """One generation under way."""
+
+    def __init__(self, connection: Connection, timeouts: Timeouts) -> None:
+        self._connection, self._timeouts = connection, timeouts
+        self._decoder = EventDecoder()
+        self._ready: deque[Piece | End] = deque()
+        self._fault: BackendFault | None = None
+        self._patience = timeouts.first_token
+        self._ended = False
+        served_by = connection.headers.get(b"x-adapter-id")
+        self.served_by = served_by.decode("latin-1") if served_by is not None else None
+
+    async def next(self) -> Piece | End:
+        """The next event; see `BackendStream`."""
+        while not self._ready:
+            if self._fault is not None:
+                raise self._fault
+            await self._receive()
+        return self._ready.popleft()
+
+    async def _receive(self) -> None:
+        try:
+            received = await self._connection.read(self._patience)
+        except BackendFault as fault:
+            self._fault = fault
+            return
+        if received:
+            self._take(received)
+        else:
+            self._fault = Broken("The model server ended its stream before the last event.")
+
+    def _take(self, received: bytes) -> None:
+        try:
+            for payload in self._decoder.feed(received):
+                if not self._ended:
+                    self._ready.extend(self._events(payload))
+        except BackendFault as fault:
+            # What came before the fault is delivered first.
+            self._fault = fault
+        except (ValueError, KeyError, TypeError) as error:
+            self._fault = Broken(f"The model server sent an unreadable event ({type(error).__name__}).")
+        if self._ready:
+            self._patience = self._timeouts.inter_token
+
+    def _events(self, payload: bytes) -> list[Piece | End]:
+        event = orjson.loads(payload)
+        if "error" in event:
+            raise fault_of(str(event["error"]), error_type=str(event.get("error_type", "")), status=200)
+        token, details = event["token"], event.get("details")
+        text = token["text"]
+        if not isinstance(text, str):
+            raise TypeError
+        top = tuple((str(one["text"]), float(one["logprob"])) for one in event.get("top_tokens") or ())
+        events: list[Piece | End] = [Piece(text, token["special"] is True, token.get("logprob"), top)]
+        if details is not None:
+            reason = _REASONS[details["finish_reason"]]
+            events.append(End(reason, int(details["input_length"]), int(details["generated_tokens"])))
+            self._ended = True
+        return events
+
+    def close(self) -> int:
+        """End it; see `BackendStream`."""
+        if self._ended:
+            self._connection.release()
+        else:
+            self._take(self._connection.received())
+            self._connection.abort()
+        unread = sum(isinstance(event, Piece) for event in self._ready)
+        self._ready.clear()
+        return unread
+
+
+class TgiBackend:
+    """A TGI server. Generation uses the thin client; information and health use huggingface_hub's.
+
+    huggingface_hub's `text_generation` can carry `adapter_id`, but it hides the headers of the answer, so who
+    answered could not be verified, and it counts nothing when the caller leaves midway.
+    """
+
+    def __init__(self, url: str, *, key: str, timeouts: Timeouts) -> None:
+        self._url, self._timeouts = url.rstrip("/"), timeouts
+        self._pool = Pool(url, bearer=key, connect_seconds=timeouts.connect)
+        self._hub = AsyncInferenceClient(model=self._url, token=key, timeout=timeouts.connect)
+
+    async def open(self, call: GenerationCall) -> TgiStream:
+        """Start a generation; see `Backend`."""
+        body = orjson.dumps({"inputs": call.prompt, "parameters": parameters_of(call)})
+        connection = await self._post("/generate_stream", body)
+        return TgiStream(connection, self._timeouts)
+
+    async def count_tokens(self, call: GenerationCall) -> int:
+        """Tokens of the prompt by TGI's `/tokenize`."""
+        parameters = {"adapter_id": call.adapter_id} if call.adapter_id else {}
+        body = orjson.dumps({"inputs": call.prompt, "parameters": parameters})
+        connection = await self._post("/tokenize", body)
+        try:
+            tokens = orjson.loads(await self._whole(connection))
+        except orjson.JSONDecodeError as error:
+            raise Broken("The model server's count of tokens cannot be read.") from error
+        if not isinstance(tokens, list):
+            raise Broken("The model server's count of tokens is not a list.")
+        return len(tokens)
+
+    async def _post(self, path: str, body: bytes) -> Connection:
+        connection = await self._pool.post(path, body, timeout_seconds=self._timeouts.first_token)
+        if connection.status == 200:
+            return connection
+        answer = await self._whole(connection)
+        try:
+            error: Any = orjson.loads(answer)
+            message, kind = str(error["error"]), str(error.get("error_type", ""))
+        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+            message, kind = f"The model server answered with status {connection.status}.", ""
+        raise fault_of(message, error_type=kind, status=connection.status)
+
+    async def _whole(self, connection: Connection) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        try:
+            while part := await connection.read(self._timeouts.inter_token):
+                parts.append(part)
+                size += len(part)
+                if size > _MAX_ANSWER_BYTES:
+                    raise Broken("The model server's answer is too large.")
+        except BaseException:
+            connection.abort()
+            raise
+        connection.release()
+        return b"".join(parts)
+
+    async def healthy(self) -> bool:
+        """TGI's `/health`."""
+        try:
+            return await self._hub.health_check()
+        except Exception:
+            return False
+
+    async def describe(self) -> Mapping[str, object]:
+        """TGI's `/info`."""
+        return await self._hub.get_endpoint_info()
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._pool.aclose()
+        await self._hub.close()  # type: ignore[no-untyped-call]
