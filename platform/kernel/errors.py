@@ -13,7 +13,9 @@ class DomainError(Exception):
     message = "Something went wrong on our side; try again."
     retry_after_seconds: int | None = None
 
-    def __init__(self, message: str | None = None, *, param: str | None = None, code: str | None = None) -> None:
+    def __init__(
+        self, message: str | None = None, *, param: str | None = None, code: str | None = None
+    ) -> None:
         self.message = message or type(self).message
         self.param = param
         self.code = code or type(self).code
@@ -29,9 +31,7 @@ class DomainError(Exception):
 
     def body(self) -> dict[str, dict[str, str | None]]:
         """OpenAI's error object: `{"error": {"message", "type", "param", "code"}}`."""
-        return {
-            "error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
-        }
+        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
 
 
 class InvalidRequest(DomainError):

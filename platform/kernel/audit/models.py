@@ -23,7 +23,7 @@ class AuditEntry(TenantOwned):
     outcome = models.CharField(max_length=10, choices=OUTCOMES)
     address = models.CharField(max_length=45, blank=True)
     request_id = models.CharField(max_length=60, blank=True)
-    details: models.JSONField[Any, Any] = models.JSONField(default=dict)
+    details: "models.JSONField[Any, Any]" = models.JSONField(default=dict)
 
     class Meta:
         indexes = [models.Index(fields=["organization_id", "occurred_at"], name="audit_entry_by_time")]

@@ -20,7 +20,7 @@ class OutboxEvent(TenantOwned):
     project_id = models.UUIDField(null=True)
     resource = models.CharField(max_length=50, blank=True)
     resource_id = models.CharField(max_length=60, blank=True)
-    payload: models.JSONField[Any, Any] = models.JSONField(default=dict)
+    payload: "models.JSONField[Any, Any]" = models.JSONField(default=dict)
     created_at = models.DateTimeField(db_default=Now())
     dispatched_at = models.DateTimeField(null=True)
 

@@ -9,6 +9,7 @@ from sentry_sdk.types import Event, Hint
 
 SECRET = re.compile(r"lw_[A-Za-z0-9_]{8,}|(?i:bearer)\s+\S+|://[^/\s:@]+:[^/\s@]+@")
 REMOVED = "[removed]"
+DROPPED = {"breadcrumbs", "extra", "user", "server_name", "logentry", "message"}
 
 
 def report_to(dsn: str, *, release: str, transport: Callable[..., Any] | None = None) -> None:
@@ -31,9 +32,11 @@ def scrub(event: Event, hint: Hint) -> Event | None:
     if isinstance(request, dict):
         event["request"] = {key: request[key] for key in ("method", "url") if key in request}
         event["request"]["url"] = str(event["request"].get("url", "")).split("?")[0]
-    for key in ("breadcrumbs", "extra", "user", "server_name"):
-        event.pop(key, None)  # type: ignore[misc]
-    masked: Event = _mask(event)
+    kept = {key: value for key, value in event.items() if key not in DROPPED}
+    # A library's message quotes what it was given ("Key (email)=(…) already exists"): the type must do.
+    for fault in kept.get("exception", {}).get("values", []):  # type: ignore[attr-defined]
+        fault["value"] = REMOVED
+    masked: Event = _mask(kept)
     return masked
 
 

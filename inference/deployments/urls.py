@@ -1,0 +1,5 @@
+"""Addresses of deployments."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

@@ -1,0 +1,12 @@
+"""The composition root as a Django app."""
+
+from django.apps import AppConfig
+
+from config.celery import app as celery_app
+
+
+class CompositionConfig(AppConfig):
+    """Holding the Celery application here makes `shared_task` find it wherever Django runs."""
+
+    name = "config"
+    celery_app = celery_app

@@ -1,0 +1,88 @@
+"""Typed reading of environment variables: a missing or wrong one stops the start and says which."""
+
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+
+def text(name: str, *, default: str | None = None) -> str:
+    """A text; required without a default."""
+    value = os.environ.get(name, default)
+    if value is None:
+        raise ImproperlyConfigured(f"The environment variable {name} is not set; see docs/settings.md.")
+    return value
+
+
+def secret(name: str, *, at_least: int) -> str:
+    """A required secret of at least so many characters."""
+    value = text(name)
+    if len(value) < at_least:
+        raise ImproperlyConfigured(f"{name} is too short: it needs at least {at_least} characters.")
+    return value
+
+
+def boolean(name: str, *, default: bool) -> bool:
+    """`true` or `false`."""
+    value = text(name, default=str(default)).lower()
+    if value not in {"true", "false"}:
+        raise ImproperlyConfigured(f"{name} must be 'true' or 'false', not '{value}'.")
+    return value == "true"
+
+
+def words(name: str, *, default: list[str]) -> list[str]:
+    """Words separated by commas."""
+    return [word.strip() for word in text(name, default=",".join(default)).split(",") if word.strip()]
+
+
+def url(name: str, *, default: str) -> str:
+    """An address with a scheme and a host, without a trailing slash."""
+    value = text(name, default=default).rstrip("/")
+    parts = urlsplit(value)
+    if not parts.scheme or not parts.hostname:
+        raise ImproperlyConfigured(f"{name} must be an address like 'scheme://host:port'.")
+    return value
+
+
+def folder(name: str, *, default: Path) -> Path:
+    """A path, made absolute."""
+    return Path(text(name, default=str(default))).expanduser().resolve()
+
+
+def private_folder(name: str, *, default: Path) -> Path:
+    """A folder for our eyes only, made when it is not there."""
+    path = folder(name, default=default)
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as fault:
+        raise ImproperlyConfigured(f"{name}: the folder {path} cannot be made: {fault.strerror}.") from None
+    return path
+
+
+def hexadecimal(name: str, *, length_bytes: int) -> bytes:
+    """A required secret in hexadecimal digits."""
+    value = text(name)
+    try:
+        decoded = bytes.fromhex(value)
+    except ValueError:
+        decoded = b""
+    if len(decoded) != length_bytes:
+        raise ImproperlyConfigured(f"{name} must be {length_bytes * 2} hexadecimal digits.")
+    return decoded
+
+
+def database(name: str) -> dict[str, Any]:
+    """`postgresql://user:password@host:port/name` as Django's settings."""
+    parts = urlsplit(text(name))
+    if parts.scheme not in {"postgresql", "postgres"} or not parts.hostname or len(parts.path) < 2:
+        raise ImproperlyConfigured(f"{name} must look like postgresql://user:password@host:port/name.")
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path[1:]),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": parts.hostname,
+        "PORT": parts.port or 5432,
+    }

@@ -1,0 +1,201 @@
+"""Django's settings: from environment variables only, typed, and wrong ones stop the start."""
+
+from pathlib import Path
+
+from config import environment as env
+from kernel.telemetry import crashes, logs
+
+ROOT = Path(__file__).resolve().parents[2]
+VERSION = "0.1.0"
+
+SECRET_KEY = env.secret("SECRET_KEY", at_least=32)
+DEBUG = env.boolean("DEBUG", default=False)
+PUBLIC_URL = env.url("PUBLIC_URL", default="http://127.0.0.1:8000")
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+
+LOOMWORKS_HOME = env.folder("LOOMWORKS_HOME", default=ROOT / "var")
+MODELS_DIR = env.folder("MODELS_DIR", default=LOOMWORKS_HOME / "models")
+SCRATCH_DIR = env.private_folder("SCRATCH_DIR", default=LOOMWORKS_HOME / "scratch")
+SPOOL_DIR = env.private_folder("SPOOL_DIR", default=LOOMWORKS_HOME / "spool")
+KEYRING_FILE = env.folder("KEYRING_FILE", default=LOOMWORKS_HOME / "secrets" / "keyring.json")
+
+API_KEY_PEPPER = env.hexadecimal("API_KEY_PEPPER", length_bytes=32)
+POD_URL = env.url("POD_URL", default="http://127.0.0.1:8003")
+POD_KEY = env.secret("POD_KEY", at_least=16)
+VALKEY_URL = env.url("VALKEY_URL", default="redis://127.0.0.1:8001/0")
+
+S3_ENDPOINT_URL = env.url("S3_ENDPOINT_URL", default="http://127.0.0.1:8002")
+S3_BUCKET = env.text("S3_BUCKET", default="loomworks")
+S3_ACCESS_KEY_ID = env.text("S3_ACCESS_KEY_ID")
+S3_SECRET_ACCESS_KEY = env.secret("S3_SECRET_ACCESS_KEY", at_least=8)
+S3_REGION = env.text("S3_REGION", default="us-east-1")
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "channels",
+    "guardian",
+    "csp",
+    "django_vite",
+    "kernel.tenancy",
+    "kernel.crypto",
+    "kernel.audit",
+    "kernel.events",
+    "tenants.organizations",
+    "tenants.access",
+    "tenants.datasets",
+    "training.registry",
+    "training.jobs",
+    "inference.deployments",
+    "inference.usage",
+    "inference.chat",
+    "config.apps.CompositionConfig",
+]
+
+MIDDLEWARE = [
+    "config.middleware.request_id",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+ASGI_APPLICATION = "config.asgi.application"
+APPEND_SLASH = False
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [Path(__file__).parent / "templates"],
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "csp.context_processors.nonce",
+            ]
+        },
+    }
+]
+
+DATABASES = {
+    "default": {
+        **env.database("DATABASE_URL"),
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {"pool": {"min_size": 1, "max_size": 16, "timeout": 10}, "connect_timeout": 5},
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": VALKEY_URL}}
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [VALKEY_URL], "prefix": "lw:channels"},
+    }
+}
+
+AUTH_USER_MODEL = "access.User"
+GUARDIAN_USER_OBJ_PERMS_MODEL = "access.TenantUserPermission"
+GUARDIAN_GROUP_OBJ_PERMS_MODEL = "access.TenantGroupPermission"
+AUTHENTICATION_BACKENDS = [
+    "tenants.access.backends.EmailBackend",
+    "guardian.backends.ObjectPermissionBackend",
+]
+# Guardian's anonymous user would be a row that nobody owns.
+ANONYMOUS_USER_NAME = None
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "/accounts/sign-in"
+LOGIN_REDIRECT_URL = "/"
+SESSION_COOKIE_NAME = "lw_session"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL.startswith("https://")
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_HTTPONLY = True
+CSRF_COOKIE_NAME = "lw_csrf"
+CSRF_FAILURE_VIEW = "config.pages.csrf_failed"
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["tenants.access.authentication.PrincipalAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["tenants.access.gate.NamedPermission"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "kernel.api.errors.handle",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Loomworks",
+    "VERSION": VERSION,
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": r"/(api/)?v1",
+}
+
+CELERY_BROKER_URL = VALKEY_URL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": "lw:celery:", "socket_connect_timeout": 5}
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = LOOMWORKS_HOME / "static"
+CONSOLE_BUILD = ROOT / "frontend" / "dist"
+STATICFILES_DIRS = [CONSOLE_BUILD] if CONSOLE_BUILD.is_dir() else []
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+DJANGO_VITE = {"default": {"dev_mode": False, "manifest_path": CONSOLE_BUILD / "manifest.json"}}
+
+MAX_FILE_BYTES = 512 * 1024 * 1024
+DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
+# Uploads wait outside the web root and outside the world's reach until they are encrypted.
+FILE_UPLOAD_TEMP_DIR = SCRATCH_DIR
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'", "'nonce'"],
+        "style-src": ["'self'", "'nonce'"],
+        "font-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "connect-src": ["'self'"],
+        "manifest-src": ["'self'"],
+        "form-action": ["'self'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
+
+LOGGING_CONFIG = None
+logs.configure(level=env.text("LOG_LEVEL", default="INFO"))
+SENTRY_DSN = env.text("SENTRY_DSN", default="")
+if SENTRY_DSN:
+    crashes.report_to(SENTRY_DSN, release=VERSION)

@@ -1,0 +1,24 @@
+"""Every address of the control plane. The gateway's are mounted before these, in `config.asgi`."""
+
+from django.urls import include, path, re_path
+
+from config import pages, probes
+
+urlpatterns = [
+    path("livez", probes.livez),
+    path("readyz", probes.readyz),
+    path("healthz", probes.healthz),
+    path("accounts/sign-in", pages.SignIn.as_view(), name="sign-in"),
+    path("accounts/sign-out", pages.SignOut.as_view(), name="sign-out"),
+    path("", include("tenants.access.urls")),
+    path("", include("tenants.datasets.urls")),
+    path("", include("training.registry.urls")),
+    path("", include("training.jobs.urls")),
+    path("", include("inference.deployments.urls")),
+    path("", include("inference.chat.urls")),
+    re_path(r"^(?:v1|api|ws)(?:/.*)?$", pages.unknown_address),
+    re_path(r"^(?P<path>.*)$", pages.console, name="console"),
+]
+
+handler404 = "kernel.api.errors.not_found"
+handler500 = "kernel.api.errors.crashed"

@@ -1,0 +1,197 @@
+"""REST: the session, and API keys."""
+
+from typing import Any, ClassVar
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from kernel import ids
+from kernel.api.pages import page
+from kernel.errors import InvalidRequest, NotFound
+from tenants.access import services, sessions
+from tenants.access.endpoint import Endpoint
+from tenants.access.models import ApiKey, Member, User
+from tenants.access.permissions import Permission, Role
+from tenants.organizations.models import Organization, Project
+
+
+class ChosenSerializer(serializers.Serializer[Any]):
+    """One of the organizations or projects that can be chosen."""
+
+    id = serializers.CharField()
+    name = serializers.CharField()
+    role = serializers.CharField(required=False)
+
+
+class PersonSerializer(serializers.Serializer[Any]):
+    """Who is signed in."""
+
+    id = serializers.CharField()
+    email = serializers.CharField()
+    name = serializers.CharField()
+
+
+class SessionSerializer(serializers.Serializer[Any]):
+    """What the console needs to know of the caller."""
+
+    user = PersonSerializer(allow_null=True)
+    organization = ChosenSerializer()
+    organizations = ChosenSerializer(many=True)
+    project = ChosenSerializer()
+    projects = ChosenSerializer(many=True)
+    role = serializers.CharField(allow_null=True)
+    permissions = serializers.ListField(child=serializers.CharField())
+
+
+class SessionChoiceSerializer(serializers.Serializer[Any]):
+    """The organization or the project to work in from now on."""
+
+    organization_id = serializers.CharField(required=False)
+    project_id = serializers.CharField(required=False)
+
+
+class ApiKeySerializer(serializers.Serializer[Any]):
+    """An API key without its secret."""
+
+    id = serializers.CharField()
+    name = serializers.CharField()
+    prefix = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    last_used_at = serializers.DateTimeField(allow_null=True)
+    expires_at = serializers.DateTimeField(allow_null=True)
+    created_by = serializers.CharField(allow_null=True)
+
+
+class ApiKeyPageSerializer(serializers.Serializer[Any]):
+    """A page of API keys."""
+
+    data = ApiKeySerializer(many=True)
+    has_more = serializers.BooleanField()
+    first_id = serializers.CharField(allow_null=True)
+    last_id = serializers.CharField(allow_null=True)
+
+
+class NewApiKeySerializer(ApiKeySerializer):
+    """An API key just made: the only time its secret is shown."""
+
+    secret = serializers.CharField()
+
+
+class ApiKeyRequestSerializer(serializers.Serializer[Any]):
+    """What a new key is called."""
+
+    name = serializers.CharField(max_length=services.MAX_NAME_CHARACTERS)
+
+
+class SessionView(Endpoint):
+    """Who is signed in, where, and what they may do."""
+
+    permission = Permission.ORGANIZATION_READ
+
+    @extend_schema(responses=SessionSerializer)
+    def get(self, request: Request) -> Response:
+        return Response(_show_session(self))
+
+    @extend_schema(request=SessionChoiceSerializer, responses=SessionSerializer)
+    def put(self, request: Request) -> Response:
+        if self.principal.user_id is None:
+            raise InvalidRequest("An API key is fixed to its project; only a browser session can switch.")
+        choice = SessionChoiceSerializer(data=request.data)
+        choice.is_valid(raise_exception=True)
+        _choose(request, choice.validated_data)
+        return Response({"switched": True})
+
+
+class ApiKeysView(Endpoint):
+    """The project's API keys."""
+
+    permission: ClassVar = {"GET": Permission.KEY_READ, "POST": Permission.KEY_WRITE}
+
+    @extend_schema(responses=ApiKeyPageSerializer)
+    def get(self, request: Request) -> Response:
+        keys = ApiKey.objects.filter(project_id=self.principal.project_id, revoked_at=None)
+        return Response(page(keys, request.query_params, prefix="key", show=_show_key))
+
+    @extend_schema(request=ApiKeyRequestSerializer, responses={201: NewApiKeySerializer})
+    def post(self, request: Request) -> Response:
+        body = ApiKeyRequestSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        project = Project.objects.get(pk=self.principal.project_id)
+        made = services.make_api_key(body.validated_data["name"], project=project, by=_person(self))
+        return Response({**_show_key(made.key), "secret": made.secret}, status=201)
+
+
+class ApiKeyView(Endpoint):
+    """One API key."""
+
+    permission = Permission.KEY_WRITE
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, key_id: str) -> Response:
+        key = ApiKey.objects.filter(
+            pk=ids.parse("key", key_id), project_id=self.principal.project_id, revoked_at=None
+        ).first()
+        if key is None:
+            raise NotFound(f"There is no API key '{key_id}'.")
+        services.revoke_api_key(key, self.principal)
+        return Response(status=204)
+
+
+def _person(endpoint: Endpoint) -> User | None:
+    return User.objects.filter(pk=endpoint.principal.user_id).first()
+
+
+def _show_key(key: ApiKey) -> dict[str, Any]:
+    key.refresh_from_db(fields=["created_at"])
+    return {
+        "id": key.public_id,
+        "name": key.name,
+        "prefix": f"{key.prefix}…",
+        "created_at": key.created_at,
+        "last_used_at": key.last_used_at,
+        "expires_at": key.expires_at,
+        "created_by": ids.render("user", key.created_by_id) if key.created_by_id else None,
+    }
+
+
+def _choose(request: Request, choice: dict[str, str]) -> None:
+    session = request._request.session
+    if organization := choice.get("organization_id"):
+        wanted = ids.parse("org", organization, param="organization_id")
+        if wanted not in {m.organization_id for m in sessions.memberships_of(request.user)}:
+            raise NotFound("There is no such organization.", param="organization_id")
+        session[sessions.ORGANIZATION_KEY] = str(wanted)
+        session.pop(sessions.PROJECT_KEY, None)
+    if project := choice.get("project_id"):
+        session[sessions.PROJECT_KEY] = str(ids.parse("proj", project, param="project_id"))
+        if (
+            sessions.principal_for(
+                request.user, session.get(sessions.ORGANIZATION_KEY), session[sessions.PROJECT_KEY]
+            )
+            is None
+        ):
+            raise NotFound("There is no such project.", param="project_id")
+
+
+def _show_session(endpoint: Endpoint) -> dict[str, Any]:
+    principal = endpoint.principal
+    person = _person(endpoint)
+    organization = Organization.objects.get(pk=principal.organization_id)
+    project = Project.objects.get(pk=principal.project_id)
+    member = Member.objects.filter(user=person).first() if person else None
+    projects = sessions.projects_for(person, Role(member.role)) if person and member else [project]
+    memberships = sessions.memberships_of(person) if person else []
+    return {
+        "user": {"id": person.public_id, "email": person.email, "name": person.name} if person else None,
+        "organization": {"id": organization.public_id, "name": organization.name},
+        "organizations": [
+            {"id": ids.render("org", m.organization_id), "name": m.name, "role": m.role.value}
+            for m in memberships
+        ],
+        "project": {"id": project.public_id, "name": project.name},
+        "projects": [{"id": p.public_id, "name": p.name} for p in projects],
+        "role": member.role if member else None,
+        "permissions": sorted(principal.permissions),
+    }

@@ -1,0 +1,84 @@
+"""The door of every REST address: it names its permission, and works inside its caller's organization."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from kernel.audit.log import Actor, acting_as, record_denial
+from kernel.errors import PermissionDenied, Unauthenticated
+from kernel.tenancy.scope import acting_for
+from tenants.access.permissions import Permission
+from tenants.access.principal import Principal
+
+
+class Endpoint(APIView):
+    """A REST address of a tenant.
+
+    `permission` names what the caller must be allowed, for all methods or per method. Handlers run
+    inside `acting_for` of the caller's organization, in one transaction; `scoped = False` leaves that
+    to a handler that talks to the object store for long.
+    """
+
+    permission: ClassVar[Permission | dict[str, Permission]]
+    scoped: ClassVar[bool] = True
+
+    @classmethod
+    def permission_for(cls, method: str) -> Permission:
+        """The permission that a method needs."""
+        return cls.permission[method] if isinstance(cls.permission, dict) else cls.permission
+
+    @property
+    def principal(self) -> Principal:
+        """The recognised caller."""
+        principal: Principal = self.request.auth
+        return principal
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if not isinstance(request.auth, Principal):
+            raise Unauthenticated
+        method = request.method or ""
+        if method.lower() not in self.http_method_names or not hasattr(self, method.lower()):
+            return
+        self._check(method)
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Response:
+        self.args, self.kwargs = args, kwargs
+        request = self.initialize_request(request, *args, **kwargs)
+        self.request = request
+        self.headers = self.default_response_headers
+        try:
+            self.initial(request, *args, **kwargs)
+            handler = getattr(self, (request.method or "").lower(), self.http_method_not_allowed)
+            with self._door():
+                response = handler(request, *args, **kwargs)
+        except Exception as exception:
+            response = self.handle_exception(exception)
+        self.response = self.finalize_response(request, response, *args, **kwargs)
+        return self.response
+
+    def _check(self, method: str) -> None:
+        permission = self.permission_for(method)
+        try:
+            self.principal.must(permission)
+        except PermissionDenied:
+            with acting_as(self._actor()), acting_for(self.principal.organization_id):
+                record_denial(permission, self.request.path[:60])
+            raise
+
+    @contextmanager
+    def _door(self) -> Iterator[None]:
+        with acting_as(self._actor()):
+            if self.scoped:
+                with acting_for(self.principal.organization_id):
+                    yield
+            else:
+                yield
+
+    def _actor(self) -> Actor:
+        meta = self.request.META
+        return Actor(self.principal.actor, meta.get("REMOTE_ADDR", ""), meta.get("REQUEST_ID", ""))

@@ -1,0 +1,84 @@
+"""Files and the dataset versions made of them."""
+
+from typing import Any
+
+from django.db import models
+from django.db.models.functions import Now
+
+from kernel import ids
+from tenants.organizations.models import ProjectOwned
+
+
+class FileState(models.TextChoices):
+    """Where a file is between upload and use."""
+
+    UPLOADED = "uploaded"
+    VALIDATING = "validating"
+    PROCESSED = "processed"
+    INVALID = "error"
+    DELETED = "deleted"
+
+
+class File(ProjectOwned):
+    """Bytes that a person brought, encrypted in the object store. Deleting leaves a tombstone."""
+
+    filename = models.CharField(max_length=255)
+    purpose = models.CharField(max_length=30)
+    bytes = models.BigIntegerField()
+    sha256 = models.CharField(max_length=64)
+    object_key = models.CharField(max_length=200)
+    state = models.CharField(max_length=20, choices=FileState.choices, default=FileState.UPLOADED)
+    state_reason = models.CharField(max_length=500, blank=True)
+    deleted_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["organization_id", "project", "id"], name="file_by_project")]
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    @property
+    def public_id(self) -> str:
+        return ids.render("file", self.id)
+
+
+class Validation(ProjectOwned):
+    """What was found in a file. The problems themselves, each with its row, are an encrypted object."""
+
+    file = models.OneToOneField(
+        File, on_delete=models.CASCADE, db_constraint=False, related_name="validation"
+    )
+    format = models.CharField(max_length=30, blank=True)
+    rows = models.BigIntegerField(default=0)
+    valid_rows = models.BigIntegerField(default=0)
+    problem_counts: "models.JSONField[Any, Any]" = models.JSONField(default=dict)
+    problems_key = models.CharField(max_length=200, blank=True)
+    finished_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"validation of {self.file_id}"
+
+
+class DatasetVersion(ProjectOwned):
+    """Rows in the one form that training reads, named by their content; never changed."""
+
+    file = models.ForeignKey(File, on_delete=models.PROTECT, db_constraint=False, related_name="+")
+    digest = models.CharField(max_length=64)
+    format = models.CharField(max_length=30)
+    rows = models.BigIntegerField()
+    bytes = models.BigIntegerField()
+    object_key = models.CharField(max_length=200)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization_id", "project", "file", "digest"], name="dataset_version_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    @property
+    def public_id(self) -> str:
+        return ids.render("dsv", self.id)

@@ -1,0 +1,5 @@
+"""Addresses of datasets."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []
