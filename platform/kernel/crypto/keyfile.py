@@ -27,9 +27,12 @@ def read_private(path: Path) -> bytes:
         ) from None
     except OSError as fault:
         raise KeyringRefused(f"The keyring {path} cannot be opened: {fault.strerror}.") from None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         _refuse_unless_private(path, os.fstat(descriptor))
-        return file.read(MAX_BYTES)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(MAX_BYTES)
+    finally:
+        os.close(descriptor)
 
 
 def _refuse_unless_private(path: Path, status: os.stat_result) -> None:

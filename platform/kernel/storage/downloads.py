@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from kernel.crypto.errors import CiphertextAltered
+from kernel.crypto.streams import Readable
 from kernel.storage.client import Bucket, code_of, named_faults
 
 if TYPE_CHECKING:
@@ -16,23 +20,45 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 RESUMPTIONS = 3
+PREFETCHED_BYTES = 1 << 16
+CHANGED = frozenset({"InvalidRange", "PreconditionFailed", "416", "412"})
+
+
+@contextmanager
+def altered_when_changed() -> Iterator[None]:
+    """Objects are written once: another length or content under the same key is not what was written."""
+    try:
+        yield
+    except ClientError as fault:
+        if code_of(fault) in CHANGED:
+            raise CiphertextAltered from fault
+        raise
 
 
 class StoredCiphertext:
-    """The ciphertext of one object, as `kernel.crypto.streams` reads it (a `RandomReader`)."""
+    """The ciphertext of one object, as `kernel.crypto.streams` reads it (a `RandomReader`).
+
+    The first request brings the size and the first 64 KiB, so that a small object takes one request.
+    """
 
     def __init__(self, bucket: Bucket, key: str) -> None:
-        """Ask for the object's size. Raises `ObjectMissing`, `StorageUnavailable`."""
+        """Ask for the object. Raises `ObjectMissing`, `StorageUnavailable`, `CiphertextAltered` if empty."""
         self._bucket = bucket
         self._key = key
-        with named_faults():
-            head = bucket.client.head_object(Bucket=bucket.name, Key=key)
-        self.size_bytes = head["ContentLength"]
-        self._etag = head["ETag"]
+        with named_faults(), altered_when_changed():
+            answer = bucket.client.get_object(
+                Bucket=bucket.name, Key=key, Range=f"bytes=0-{PREFETCHED_BYTES - 1}"
+            )
+            self._beginning: bytes = answer["Body"].read()
+        self._etag = answer["ETag"]
+        self.size_bytes = int(answer.get("ContentRange", "/0").rpartition("/")[2])
 
-    def open_at(self, start: int, length: int) -> ResumableBody:
+    def open_at(self, start: int, length: int) -> Readable:
         """A stream of the bytes from `start`, at most `length` of them."""
-        return ResumableBody(self, start, min(start + length, self.size_bytes))
+        end = min(start + length, self.size_bytes)
+        if end <= len(self._beginning):
+            return BytesIO(self._beginning[start:end])
+        return ResumableBody(self, start, end)
 
     def request(self, start: int, end: int) -> StreamingBody:
         """One GET of the bytes from `start` to before `end`, of the very object that was opened."""
@@ -85,11 +111,5 @@ class ResumableBody:
         return chunk
 
     def _open(self) -> StreamingBody:
-        try:
+        with named_faults(), altered_when_changed():
             return self._source.request(self._position, self._end)
-        except ClientError as fault:
-            if code_of(fault) in {"InvalidRange", "PreconditionFailed", "416", "412"}:
-                # Objects are written once: another content under the same key is not what was opened.
-                raise CiphertextAltered from fault
-            with named_faults():
-                raise

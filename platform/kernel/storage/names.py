@@ -17,7 +17,8 @@ def prefix_of(organization_id: UUID) -> str:
 def object_key(organization_id: UUID, room: str, object_id: UUID, *parts: str) -> str:
     """The key of an object. Keys are written once: new content takes a new id.
 
-    Raises `ForeignObjectKey` for parts with other characters than letters, digits and `._=-`.
+    A part may be a path itself. Raises `ForeignObjectKey` for other characters than letters, digits and
+    `._=-`, and for `.` and `..`.
     """
     key = prefix_of(organization_id) + "/".join((room, str(object_id), *parts))
     require_own(organization_id, key)

@@ -139,7 +139,10 @@ def open_object(organization_id: UUID, key: str, *, version: str = "") -> io.Buf
 
 
 def delete(organization_id: UUID, key: str) -> None:
-    """Remove an object; one that is not there is no fault. Raises `ForeignObjectKey`, `StorageUnavailable`."""
+    """Remove an object; that it is not there is no fault.
+
+    Raises `ForeignObjectKey`, `StorageUnavailable`.
+    """
     require_own(organization_id, key)
     store = bucket()
     with named_faults():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# S3 takes 10 000 parts of at least 5 MiB: objects up to 156 GiB.
-PART_BYTES = 16 << 20
+# S3 takes 10 000 parts of at least 5 MiB: objects of up to 78 GiB.
+PART_BYTES = 8 << 20
 CONTENT_TYPE = "application/octet-stream"
 
 
@@ -27,12 +28,12 @@ def upload(bucket: Bucket, key: str, chunks: Iterable[bytes]) -> None:
     A short object takes one request. Raises `StorageUnavailable`, and whatever `chunks` raises.
     """
     parts = gather(chunks, PART_BYTES)
-    first, second = next(parts, b""), next(parts, None)
-    if second is None:
+    first = next(parts, b"")
+    if len(first) < PART_BYTES:
         with named_faults():
             bucket.client.put_object(Bucket=bucket.name, Key=key, Body=first, ContentType=CONTENT_TYPE)
         return
-    _upload_parts(bucket, key, _chain(first, second, parts))
+    _upload_parts(bucket, key, chain([first], parts))
 
 
 def gather(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
@@ -61,12 +62,6 @@ def abandon_stale_uploads(bucket: Bucket, *, older_than_hours: float) -> int:
     for key, upload_id in stale:
         _abandon(bucket, key, upload_id)
     return len(stale)
-
-
-def _chain(first: bytes, second: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield second
-    yield from rest
 
 
 def _upload_parts(bucket: Bucket, key: str, parts: Iterator[bytes]) -> None:
