@@ -11,15 +11,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import django
 import pytest
 from config.onemachine import credentials, environment, layout, ports, table
 from config.onemachine.environment import Place
 from config.onemachine.supervisor import Supervisor
+from django.db import connections
 from kernel.crypto.keyring import create_local_keyring
 
 REPOSITORY = layout.REPOSITORY
 SERVICE_FIXTURES = {"stores", "stack", "browser"}
 PLACE = pytest.StashKey[Place]()
+DJANGO_FAULT = pytest.StashKey[str | None]()
 STACK_STARTS_WITHIN_SECONDS = 240
 
 
@@ -37,6 +40,22 @@ def pytest_configure(config: pytest.Config) -> None:
     create_local_keyring(folders.keyring)
     os.environ.update(environment.application(place))
     config.stash[PLACE] = place
+    config.stash[DJANGO_FAULT] = set_up_django()
+
+
+def set_up_django() -> str | None:
+    """Load the settings and the apps; what went wrong, if anything, fails the tests that need them."""
+    try:
+        django.setup()
+    except Exception as fault:
+        return f"{type(fault).__name__}: {fault}"
+    return None
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Say at the top when Django could not be set up, and why."""
+    fault = config.stash[DJANGO_FAULT]
+    return f"Django could not be set up: {fault}" if fault else None
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -65,15 +84,50 @@ def place(request: pytest.FixtureRequest) -> Place:
     return request.config.stash[PLACE]
 
 
+@dataclass(frozen=True)
+class Stores:
+    """Running PostgreSQL, Valkey and S3; a test may stop one and must start it again."""
+
+    place: Place
+    supervisor: Supervisor
+
+    def stop(self, name: str) -> None:
+        """Kill one store (`postgres`, `valkey`, `s3`) as a crash would."""
+        child = self.supervisor.children[name]
+        assert child.popen is not None
+        child.popen.kill()
+        child.popen.wait()
+
+    def start(self, name: str) -> None:
+        """Bring it back; returns when it is ready."""
+        child = self.supervisor.children[name]
+        child.deaths = 0
+        self.supervisor.tick()
+        child.not_before = 0.0
+        self.supervisor.start_all()
+
+
 @pytest.fixture(scope="session")
-def stores(place: Place) -> Iterator[Place]:
-    """Real PostgreSQL, Valkey and S3, migrated by the owner; Django connects as the application's role."""
-    lines: list[str] = []
+def stores(place: Place, pytestconfig: pytest.Config) -> Iterator[Stores]:
+    """Real stores, migrated by the schema's owner; Django connects as the application's role."""
+    if fault := pytestconfig.stash[DJANGO_FAULT]:
+        pytest.fail(f"Django could not be set up: {fault}")
     processes = [*table.stores(place), table.migrate(place)]
-    supervisor = Supervisor(processes, logs=place.layout.logs, run=place.layout.run, say=lines.append)
+    folders = place.layout
+    supervisor = Supervisor(processes, logs=folders.logs, run=folders.run, say=lambda line: None)
     try:
         supervisor.start_all()
-        yield place
+        yield Stores(place, supervisor)
     finally:
         close_database_connections()
         supervisor.stop_all()
+        supervisor.close()
+
+
+def close_database_connections() -> None:
+    """Give back what Django holds, its pools' threads included."""
+    for connection in connections.all(initialized_only=True):
+        connection.close()
+        close_pool = getattr(connection, "close_pool", None)
+        if close_pool is not None:
+            close_pool()

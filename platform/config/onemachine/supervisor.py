@@ -220,6 +220,10 @@ class Supervisor:
         self.tell(f"{child.process.name} stopped")
         return True
 
+    def close(self) -> None:
+        """Give back the supervisor's own descriptors."""
+        self.wakeup.close()
+
     def tell(self, news: str) -> None:
         """One line for the person at the terminal."""
         self.say(f"[{time.monotonic() - self.began:6.1f} s] {news}")

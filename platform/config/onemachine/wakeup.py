@@ -27,3 +27,8 @@ class Wakeup:
         """Sleep that long, or until the next signal."""
         if select.select([self.reader], [], [], seconds)[0]:
             self.reader.recv(4096)
+
+    def close(self) -> None:
+        """Close both ends."""
+        self.reader.close()
+        self.writer.close()
