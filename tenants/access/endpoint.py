@@ -1,7 +1,7 @@
 """The door of every REST address: it names its permission, and works inside its caller's organization."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, ClassVar
 
 from rest_framework.request import Request
@@ -70,11 +70,15 @@ class Endpoint(APIView):
                 record_denial(permission, self.request.path[:60])
             raise
 
+    def scope(self) -> AbstractContextManager[None]:
+        """The caller's organization, for handlers with `scoped = False`."""
+        return acting_for(self.principal.organization_id)
+
     @contextmanager
     def _door(self) -> Iterator[None]:
         with acting_as(self._actor()):
             if self.scoped:
-                with acting_for(self.principal.organization_id):
+                with self.scope():
                     yield
             else:
                 yield

@@ -29,6 +29,7 @@ class File(ProjectOwned):
     object_key = models.CharField(max_length=200)
     state = models.CharField(max_length=20, choices=FileState.choices, default=FileState.UPLOADED)
     state_reason = models.CharField(max_length=500, blank=True)
+    validating_since = models.DateTimeField(null=True)
     deleted_at = models.DateTimeField(null=True)
 
     class Meta:

@@ -7,6 +7,7 @@ import psycopg
 import structlog
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
+from django.conf import settings
 from django.db import connection
 from django.db.models.functions import Now
 
@@ -58,13 +59,21 @@ def group_of(organization_id: Any) -> str:
     return f"events.{organization_id.hex}"
 
 
+def connection_parameters() -> dict[str, Any]:
+    """What a connection of our own, outside the pool, is opened with."""
+    database = settings.DATABASES["default"]
+    return {
+        "dbname": database["NAME"],
+        "user": database["USER"],
+        "password": database["PASSWORD"],
+        "host": database["HOST"],
+        "port": database["PORT"],
+        "connect_timeout": 5,
+    }
+
+
 def _listen_and_deliver(stopping: threading.Event) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
-    parameters = connection.get_connection_params()
-    for unknown_to_psycopg in ("pool", "cursor_factory", "context", "prepare_threshold"):
-        parameters.pop(unknown_to_psycopg, None)
-    with psycopg.connect(**parameters, autocommit=True) as listener:
+    with psycopg.connect(**connection_parameters(), autocommit=True) as listener:
         listener.execute(f"LISTEN {CHANNEL}")
         while not stopping.is_set():
             while deliver_waiting() == BATCH:

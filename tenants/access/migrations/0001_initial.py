@@ -4,10 +4,10 @@ import django.contrib.postgres.fields
 import django.db.models.deletion
 import django.db.models.functions.datetime
 import django.db.models.functions.text
-import kernel.ids
 from django.conf import settings
 from django.db import migrations, models
 
+import kernel.ids
 from kernel.tenancy.operations import SystemAccess, TenantForeignKey, TenantTable
 
 

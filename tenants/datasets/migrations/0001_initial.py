@@ -2,11 +2,11 @@
 
 import django.db.models.deletion
 import django.db.models.functions.datetime
-import kernel.ids
 from django.conf import settings
 from django.db import migrations, models
 
-from kernel.tenancy.operations import TenantForeignKey, TenantTable
+import kernel.ids
+from kernel.tenancy.operations import SystemAccess, TenantForeignKey, TenantTable
 
 
 class Migration(migrations.Migration):
@@ -49,6 +49,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("state_reason", models.CharField(blank=True, max_length=500)),
+                ("validating_since", models.DateTimeField(null=True)),
                 ("deleted_at", models.DateTimeField(null=True)),
                 (
                     "created_by",
@@ -176,6 +177,7 @@ class Migration(migrations.Migration):
         ),
         TenantTable("File", organization_table="organizations_organization"),
         TenantForeignKey("File", "project"),
+        SystemAccess("File"),
         TenantTable("Validation", organization_table="organizations_organization"),
         TenantForeignKey("Validation", "project"),
         TenantForeignKey("Validation", "file", on_delete="CASCADE"),

@@ -1,0 +1,5 @@
+"""What beat does here."""
+
+from typing import Any
+
+SCHEDULE: dict[str, dict[str, Any]] = {}

@@ -1,0 +1,59 @@
+"""The web process: the gateway for inference, Django for the rest, Channels for WebSockets."""
+
+import os
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+control_plane = get_asgi_application()
+
+# Django must be ready before the rooms' models are imported.
+from channels.auth import AuthMiddlewareStack  # noqa: E402
+from channels.routing import URLRouter  # noqa: E402
+from django.conf import settings  # noqa: E402
+
+from inference.chat.routing import websocket_urlpatterns  # noqa: E402
+from inference.gateway.application import Gateway  # noqa: E402
+from inference.gateway.contract import GatewayConfig  # noqa: E402
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+gateway = Gateway(
+    GatewayConfig(
+        valkey_url=settings.VALKEY_URL,
+        api_key_pepper=settings.API_KEY_PEPPER,
+        pod_key=settings.POD_KEY,
+        spool_dir=settings.SPOOL_DIR,
+    )
+)
+websockets = AuthMiddlewareStack(URLRouter(websocket_urlpatterns(gateway)))
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    """Send each connection to the plane that serves it."""
+    match scope["type"]:
+        case "lifespan":
+            await _lifespan(receive, send)
+        case "websocket":
+            await websockets(scope, receive, send)
+        case "http" if gateway.serves(scope):
+            await gateway(scope, receive, send)
+        case _:
+            await control_plane(scope, receive, send)
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    """Start the gateway before the first request, stop it after the last."""
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            await gateway.start()
+            await send({"type": "lifespan.startup.complete"})
+        else:
+            await gateway.stop()
+            await send({"type": "lifespan.shutdown.complete"})
+            return

@@ -1,0 +1,77 @@
+"""`manage.py schedule`: the clock and the outbox's dispatcher, in one process; one is active at a time."""
+
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+import psycopg
+import redis
+import structlog
+from celery.beat import EmbeddedService
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from django.db import connection
+
+from config.celery import app
+from kernel.events import dispatcher
+from kernel.telemetry.presence import BEAT, say_present
+
+# Any number that nothing else in the database locks.
+LEASE = 7_203_114
+PRESENCE_SECONDS = 3.0
+RETRY_SECONDS = 2.0
+
+log = structlog.get_logger()
+
+
+class Command(BaseCommand):
+    """Runs until it is told to stop."""
+
+    help = "Run the schedule and deliver the outbox. A second one waits until the first is gone."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        stopping = threading.Event()
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            stopping.set()
+
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGINT, stop)
+        while not stopping.is_set():
+            try:
+                _lead(stopping)
+            except psycopg.OperationalError:
+                log.warning("schedule.database_away", retry_in_seconds=RETRY_SECONDS)
+                stopping.wait(RETRY_SECONDS)
+
+
+def _lead(stopping: threading.Event) -> None:
+    """Work while the lease is held; the lease is a lock of one connection, so a dead process loses it."""
+    with psycopg.connect(**dispatcher.connection_parameters(), autocommit=True) as lease:
+        while not lease.execute("SELECT pg_try_advisory_lock(%s)", [LEASE]).fetchone() == (True,):
+            if stopping.wait(RETRY_SECONDS):
+                return
+        log.info("schedule.leading")
+        clock = EmbeddedService(app, thread=True, scheduler_cls="celery.beat:Scheduler")
+        clock.start()
+        ended = threading.Event()
+        courier = threading.Thread(target=dispatcher.run, args=[ended], name="dispatcher")
+        courier.start()
+        try:
+            _stay(lease, courier, stopping)
+        finally:
+            ended.set()
+            clock.stop()
+            courier.join(timeout=10)
+            connection.close()
+
+
+def _stay(lease: psycopg.Connection[Any], courier: threading.Thread, stopping: threading.Event) -> None:
+    client = redis.Redis.from_url(settings.VALKEY_URL, socket_timeout=2, socket_connect_timeout=2)
+    while courier.is_alive() and not stopping.wait(PRESENCE_SECONDS):
+        lease.execute("SELECT 1")
+        try:
+            say_present(client, BEAT)
+        except redis.RedisError:
+            log.warning("schedule.valkey_away")

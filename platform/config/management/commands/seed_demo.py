@@ -1,0 +1,61 @@
+"""`manage.py seed_demo`: the demo organization of one machine, and what every start registers."""
+
+import json
+import secrets
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandParser
+
+from kernel.storage import objects
+from kernel.tenancy.scope import acting_for
+from tenants.access import services as access
+from tenants.access.models import User
+from tenants.access.permissions import Role
+from tenants.organizations.services import found_organization
+from training.registry.services import register_base_models
+
+EMAIL = "demo@loomworks.example"
+ORGANIZATION = "Demo organization"
+
+
+class Command(BaseCommand):
+    """Prints the demo's address, sign-in and key as JSON; makes them the first time."""
+
+    help = "Register the base models, make the bucket, and create the demo organization once."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--url", required=True, help="the address at which the console answers")
+        parser.add_argument("--previous", type=Path, help="the file written by an earlier start")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        objects.ensure_bucket()
+        register_base_models(settings.MODELS_DIR)
+        demo = _known(options["previous"]) or _create()
+        self.stdout.write(json.dumps({**demo, "url": options["url"]}))
+
+
+def _known(previous: Path | None) -> dict[str, str] | None:
+    if previous is None or not previous.is_file():
+        return None
+    demo: dict[str, str] = json.loads(previous.read_text())
+    return demo if User.objects.filter(email=demo.get("email", "")).exists() else None
+
+
+def _create() -> dict[str, str]:
+    password = secrets.token_urlsafe(15)
+    user = User.objects.filter(email=EMAIL).first() or access.register_user(EMAIL, password, "Demo owner")
+    user.set_password(password)
+    user.save(update_fields=["password"])
+    organization, project = found_organization(ORGANIZATION)
+    with acting_for(organization.pk):
+        access.add_member(user, Role.OWNER)
+        key = access.make_api_key("Demo key", project=project, by=user)
+    return {
+        "email": EMAIL,
+        "password": password,
+        "api_key": key.secret,
+        "organization_id": organization.public_id,
+        "project_id": project.public_id,
+    }

@@ -1,0 +1,206 @@
+"""REST: files, as OpenAI's API has them, and what was found in them."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, ClassVar
+
+import orjson
+from django.http import StreamingHttpResponse
+from drf_spectacular.utils import extend_schema
+from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from kernel import ids
+from kernel.api.pages import page, read_whole_number
+from kernel.audit.log import record
+from kernel.errors import NotFound
+from kernel.storage import objects
+from tenants.access.endpoint import Endpoint
+from tenants.access.permissions import Permission
+from tenants.access.principal import Principal
+from tenants.datasets import services
+from tenants.datasets.api import shapes
+from tenants.datasets.errors import FileMissing
+from tenants.datasets.models import DatasetVersion, File, FileState, Validation
+
+STATES = {
+    FileState.UPLOADED: "pending",
+    FileState.VALIDATING: "running",
+    FileState.PROCESSED: "valid",
+    FileState.INVALID: "invalid",
+}
+SHOWN_PROBLEMS = 100
+
+
+class FilesView(Endpoint):
+    """Bring a file, list files."""
+
+    permission: ClassVar = {"GET": Permission.FILE_READ, "POST": Permission.FILE_WRITE}
+    parser_classes = [MultiPartParser, JSONParser]
+    scoped = False
+
+    @extend_schema(responses=shapes.FilePageSerializer)
+    def get(self, request: Request) -> Response:
+        with self.scope():
+            files = File.objects.filter(project_id=self.principal.project_id, deleted_at=None)
+            if purpose := request.query_params.get("purpose"):
+                files = files.filter(purpose=purpose)
+            return Response(page(files, request.query_params, prefix="file", show=shapes.show_file))
+
+    @extend_schema(
+        request={"multipart/form-data": shapes.FileUploadSerializer}, responses=shapes.FileSerializer
+    )
+    def post(self, request: Request) -> Response:
+        upload = request.FILES.get("file")
+        if upload is None:
+            raise FileMissing(param="file")
+        facts = services.FileFacts(upload.name or "", str(request.data.get("purpose", "")), upload.size or 0)
+        return Response(shapes.show_file(services.bring_file(upload, facts, by=self.principal)))
+
+
+class SampleFilesView(Endpoint):
+    """Bring the bundled sample data."""
+
+    permission = Permission.FILE_WRITE
+    scoped = False
+
+    @extend_schema(request=None, responses={201: shapes.FileSerializer})
+    def post(self, request: Request) -> Response:
+        return Response(shapes.show_file(services.bring_sample(self.principal)), status=201)
+
+
+class FileView(Endpoint):
+    """One file."""
+
+    permission: ClassVar = {"GET": Permission.FILE_READ, "DELETE": Permission.FILE_WRITE}
+
+    @extend_schema(responses=shapes.FileSerializer)
+    def get(self, request: Request, file_id: str) -> Response:
+        return Response(shapes.show_file(_file(self.principal, file_id)))
+
+    @extend_schema(responses=shapes.FileDeletedSerializer)
+    def delete(self, request: Request, file_id: str) -> Response:
+        services.delete_file(_file(self.principal, file_id))
+        return Response({"id": file_id, "object": "file", "deleted": True})
+
+
+class FileContentView(Endpoint):
+    """The bytes of a file, decrypted as they are sent."""
+
+    permission = Permission.FILE_READ
+    scoped = False
+
+    @extend_schema(responses={(200, "application/octet-stream"): bytes})
+    def get(self, request: Request, file_id: str) -> Any:
+        with self.scope():
+            file = _file(self.principal, file_id)
+            record("file.download", file.public_id)
+        content = objects.get(self.principal.organization_id, file.object_key)
+        response = StreamingHttpResponse(content, content_type="application/octet-stream")
+        response["Content-Length"] = str(file.bytes)
+        response["Content-Disposition"] = f'attachment; filename="{file.public_id}"'
+        return response
+
+
+class FileValidationView(Endpoint):
+    """What was found in a file: counts, and problems with their rows."""
+
+    permission = Permission.FILE_READ
+    scoped = False
+
+    @extend_schema(responses=shapes.ValidationSerializer)
+    def get(self, request: Request, file_id: str) -> Response:
+        offset = read_whole_number(request.query_params, "offset", default=0, low=0, high=10**9)
+        limit = read_whole_number(request.query_params, "limit", default=SHOWN_PROBLEMS, low=1, high=1000)
+        with self.scope():
+            file = _file(self.principal, file_id)
+            found = Validation.objects.filter(file=file).first()
+            version = DatasetVersion.objects.filter(file=file).first()
+        problems: list[Any] = []
+        if found and found.problems_key:
+            stored = objects.open_object(self.principal.organization_id, found.problems_key)
+            problems = [orjson.loads(line) for line in islice(stored, offset, offset + limit)]
+        counts = found.problem_counts if found else {}
+        return Response(
+            {
+                "state": STATES[FileState(file.state)],
+                "format": found.format if found else None,
+                "rows": found.rows if found else 0,
+                "valid_rows": found.valid_rows if found else 0,
+                "problems": problems,
+                "problem_counts": counts,
+                "problems_shown": len(problems),
+                "problems_total": sum(counts.values()),
+                "dataset_version": version.public_id if version else None,
+            }
+        )
+
+
+class DatasetVersionsView(Endpoint):
+    """The project's dataset versions."""
+
+    permission = Permission.FILE_READ
+
+    @extend_schema(responses=shapes.DatasetVersionPageSerializer)
+    def get(self, request: Request) -> Response:
+        versions = DatasetVersion.objects.filter(
+            project_id=self.principal.project_id, file__deleted_at=None
+        ).select_related("file")
+        if file_id := request.query_params.get("file"):
+            versions = versions.filter(file_id=ids.parse("file", file_id, param="file"))
+        return Response(page(versions, request.query_params, prefix="dsv", show=shapes.show_version))
+
+
+class DatasetVersionView(Endpoint):
+    """One dataset version."""
+
+    permission = Permission.FILE_READ
+
+    @extend_schema(responses=shapes.DatasetVersionSerializer)
+    def get(self, request: Request, version_id: str) -> Response:
+        return Response(shapes.show_version(_version(self.principal, version_id)))
+
+
+class DatasetVersionRowsView(Endpoint):
+    """Rows of a dataset version, as the model will see them."""
+
+    permission = Permission.FILE_READ
+    scoped = False
+
+    @extend_schema(responses=shapes.RowsSerializer)
+    def get(self, request: Request, version_id: str) -> Response:
+        offset = read_whole_number(request.query_params, "offset", default=0, low=0, high=10**9)
+        limit = read_whole_number(request.query_params, "limit", default=20, low=1, high=100)
+        with self.scope():
+            version = _version(self.principal, version_id)
+            record("dataset_version.read", version.public_id, offset=offset, limit=limit)
+        stored = objects.open_object(self.principal.organization_id, version.object_key)
+        return Response({"rows": list(_rows(stored, offset, limit)), "total": version.rows})
+
+
+def _rows(stored: Any, offset: int, limit: int) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(islice(stored, offset, offset + limit), start=offset + 1):
+        yield {"row": number, **orjson.loads(line)}
+
+
+def _file(principal: Principal, file_id: str) -> File:
+    file: File | None = File.objects.filter(
+        pk=ids.parse("file", file_id, param="file_id"), project_id=principal.project_id, deleted_at=None
+    ).first()
+    if file is None:
+        raise NotFound(f"There is no file '{file_id}'.", param="file_id")
+    return file
+
+
+def _version(principal: Principal, version_id: str) -> DatasetVersion:
+    version: DatasetVersion | None = (
+        DatasetVersion.objects.filter(
+            pk=ids.parse("dsv", version_id), project_id=principal.project_id, file__deleted_at=None
+        )
+        .select_related("file")
+        .first()
+    )
+    if version is None:
+        raise NotFound(f"There is no dataset version '{version_id}'.")
+    return version

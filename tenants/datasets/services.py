@@ -1,0 +1,113 @@
+"""What people do with files: bring them and delete them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from django.conf import settings
+from django.db.models.functions import Now
+
+from kernel import ids
+from kernel.audit.log import record
+from kernel.errors import NotFound
+from kernel.events.outbox import Happening, emit
+from kernel.storage import objects
+from kernel.storage.names import object_key
+from kernel.tenancy.scope import acting_for
+from tenants.access.models import User
+from tenants.access.principal import Principal
+from tenants.datasets.errors import BadFilename, FileEmpty, FileTooLarge, UnknownPurpose
+from tenants.datasets.models import File, FileState
+from tenants.organizations.models import Project
+
+PURPOSE = "fine-tune"
+SAMPLES = Path(__file__).parent / "samples"
+SAMPLE_FILE = "word_problems.jsonl"
+
+
+class Upload(Protocol):
+    """An uploaded file, as far as it is needed."""
+
+    def read(self, size: int, /) -> bytes:
+        """Up to `size` bytes; none at the end."""
+        ...
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """What the sender says of a file."""
+
+    filename: str
+    purpose: str
+    size_bytes: int
+
+    def check(self) -> None:
+        """Raise the fault that these facts have."""
+        if self.purpose != PURPOSE:
+            raise UnknownPurpose(param="purpose")
+        if not 0 < len(self.filename) <= 255 or not self.filename.isprintable():
+            raise BadFilename(param="file")
+        if self.size_bytes == 0:
+            raise FileEmpty(param="file")
+        if self.size_bytes > settings.MAX_FILE_BYTES:
+            limit = settings.MAX_FILE_BYTES // (1024 * 1024)
+            raise FileTooLarge(f"The file has more than {limit} MiB; split it.", param="file")
+
+
+def bring_file(stream: Upload, facts: FileFacts, *, by: Principal) -> File:
+    """Encrypt and store the bytes, then register the file; validation follows by event.
+
+    The bytes are stored before the row exists: a crash in between leaves an unreadable orphan object and
+    never a file without bytes. Opens its own scope. Raises the faults of `tenants.datasets.errors`.
+    """
+    facts.check()
+    file_id = ids.uuid7()
+    key = object_key(by.organization_id, "files", file_id)
+    stored = objects.put(by.organization_id, key, stream)
+    with acting_for(by.organization_id):
+        file: File = File.objects.create(
+            id=file_id,
+            project=Project.objects.get(pk=by.project_id),
+            created_by=User.objects.filter(pk=by.user_id).first(),
+            filename=facts.filename,
+            purpose=facts.purpose,
+            bytes=stored.bytes,
+            sha256=stored.sha256_of_plaintext,
+            object_key=key,
+        )
+        record("file.upload", file.public_id, bytes=file.bytes)
+        tell("tenants.file.uploaded.v1", file)
+        file.refresh_from_db()
+    return file
+
+
+def bring_sample(by: Principal) -> File:
+    """Bring the bundled sample data as if the caller had uploaded it."""
+    path = SAMPLES / SAMPLE_FILE
+    with path.open("rb") as stream:
+        return bring_file(stream, FileFacts(SAMPLE_FILE, PURPOSE, path.stat().st_size), by=by)
+
+
+def delete_file(file: File) -> None:
+    """Leave a tombstone; the bytes go by event, after this transaction is safe."""
+    changed = File.objects.filter(pk=file.pk, deleted_at=None).update(
+        state=FileState.DELETED, deleted_at=Now()
+    )
+    if not changed:
+        raise NotFound(f"There is no file '{file.public_id}'.")
+    record("file.delete", file.public_id)
+    tell("tenants.file.deleted.v1", file)
+
+
+def tell(name: str, file: File, **payload: str | None) -> None:
+    """Emit an event of a file."""
+    emit(
+        Happening(
+            name=name,
+            aggregate_id=file.pk,
+            project_id=file.project_id,
+            resource="file",
+            resource_id=file.public_id,
+            payload={"file_id": str(file.pk), **payload},
+        )
+    )
