@@ -1,6 +1,7 @@
 """The key-encryption key of each organization: made on first use, cached for minutes, destroyed for good."""
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from pathlib import Path
@@ -28,14 +29,15 @@ class KeyCache:
     working within that time. `None` as key id stands for the organization's current key.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
         self._kept: dict[tuple[UUID, UUID | None], tuple[float, KeyEncryptionKey]] = {}
         self._lock = Lock()
 
     def get(self, organization_id: UUID, key_id: UUID | None) -> KeyEncryptionKey | None:
         """The key, unless it is unknown or too old."""
         found = self._kept.get((organization_id, key_id))
-        if found is None or time.monotonic() >= found[0]:
+        if found is None or self.clock() >= found[0]:
             return None
         return found[1]
 
@@ -44,7 +46,7 @@ class KeyCache:
         with self._lock:
             if len(self._kept) >= MAX_CACHED:
                 self._kept.clear()
-            self._kept[(organization_id, key_id)] = (time.monotonic() + CACHE_SECONDS, key)
+            self._kept[(organization_id, key_id)] = (self.clock() + CACHE_SECONDS, key)
 
     def forget(self, organization_id: UUID | None = None) -> None:
         """Drop one organization's keys, or all."""

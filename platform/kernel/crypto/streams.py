@@ -21,6 +21,7 @@ can be put under another key-encryption key by rewriting its head alone.
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from typing import Protocol
 
@@ -50,7 +51,10 @@ HEADER_BYTES = FIXED_BYTES + 2 + KEY_BYTES + OVERHEAD_BYTES
 
 
 class Readable(Protocol):
-    """A binary stream; `read` may return fewer bytes than asked for, and none only at the end."""
+    """A binary stream; `read` may return fewer bytes than asked for, and none only at the end.
+
+    Where there is a `readinto` as files have it, it is used instead.
+    """
 
     def read(self, size: int, /) -> bytes: ...
 
@@ -89,11 +93,11 @@ class Segments:
     def sealed_bytes(self) -> int:
         return self.segment_bytes + TAG_BYTES
 
-    def seal(self, index: int, plaintext: bytes, *, last: bool) -> bytes:
+    def seal(self, index: int, plaintext: bytes | memoryview, *, last: bool) -> bytes:
         """The ciphertext of one segment. Raises `OverflowError` past 2^32 segments."""
         return self.cipher.encrypt(self._nonce(index, last=last), plaintext, self.associated)
 
-    def open(self, index: int, sealed: bytes, *, last: bool) -> bytes:
+    def open(self, index: int, sealed: bytes | memoryview, *, last: bool) -> bytes:
         """The plaintext of one segment. Raises `CiphertextAltered`."""
         if index >= MAX_SEGMENTS:
             raise CiphertextAltered
@@ -124,12 +128,12 @@ def encrypt(
 def decrypt(source: Readable, unlock: Unlock) -> Iterator[bytes]:
     """The plaintext of an encrypted stream, each chunk verified before it is given out.
 
-    Raises `CiphertextAltered` at the first segment that is not what was written there, also when segments
-    at the end are missing; what came before is right. Raises what `unlock.find_key` raises.
+    Raises at once what `unlock.find_key` raises; `CiphertextAltered` at the first segment that is not what
+    was written there, also when segments at the end are missing: what came before is right.
     """
     segments, _ = _read_header(source, unlock)
-    for index, sealed, last in _cut(source, segments.sealed_bytes):
-        yield segments.open(index, sealed, last=last)
+    pieces = _cut(source, segments.sealed_bytes)
+    return (segments.open(index, sealed, last=last) for index, sealed, last in pieces)
 
 
 class StreamReader:
@@ -173,8 +177,9 @@ class StreamReader:
         offset = self._header_bytes + first * sealed_bytes
         length = min((stop - first + 1) * sealed_bytes, self._reader.size_bytes - offset)
         source = self._reader.open_at(offset, length)
+        buffer = memoryview(bytearray(min(sealed_bytes, length)))
         for index in range(first, stop + 1):
-            sealed = _read_exactly(source, sealed_bytes)
+            sealed = buffer[: _fill(source, buffer)]
             yield index, self._segments.open(index, sealed, last=index == self._count - 1)
 
 
@@ -208,25 +213,38 @@ def _read_header(source: Readable, unlock: Unlock) -> tuple[Segments, int]:
     return _segments(fixed, data_key, unlock.context), FIXED_BYTES + 2 + key_length
 
 
-def _cut(source: Readable, size: int) -> Iterator[tuple[int, bytes, bool]]:
-    """Pieces of `size` bytes with their index and whether they are the last; at least one, maybe empty."""
-    index, piece = 0, _read_exactly(source, size)
-    while len(piece) == size:
-        following = _read_exactly(source, size)
-        if not following:
-            break
-        yield index, piece, False
-        index, piece = index + 1, following
-    yield index, piece, True
+def _cut(source: Readable, size: int) -> Iterator[tuple[int, memoryview, bool]]:
+    """Pieces of `size` bytes with their index and whether they are the last; at least one, maybe empty.
+
+    A piece is valid until the next one is asked for: all share one buffer, because fresh megabytes for each
+    segment were measured to cost more than their encryption.
+    """
+    # One byte more than a piece tells whether another follows.
+    buffer = memoryview(bytearray(size + 1))
+    index, filled = 0, _fill(source, buffer)
+    while filled > size:
+        yield index, buffer[:size], False
+        buffer[0] = buffer[size]
+        index, filled = index + 1, 1 + _fill(source, buffer[1:])
+    yield index, buffer[:filled], True
+
+
+def _fill(source: Readable, buffer: memoryview) -> int:
+    """Fill the buffer as far as the source goes; answers how many bytes that were."""
+    read_into = getattr(source, "readinto", None) or partial(_read_into, source)
+    filled = 0
+    while filled < len(buffer) and (count := read_into(buffer[filled:])):
+        filled += count
+    return filled
+
+
+def _read_into(source: Readable, buffer: memoryview) -> int:
+    chunk = source.read(len(buffer))
+    buffer[: len(chunk)] = chunk
+    return len(chunk)
 
 
 def _read_exactly(source: Readable, size: int) -> bytes:
     """`size` bytes, or fewer only at the end of the source."""
-    chunk = source.read(size)
-    if len(chunk) == size or not chunk:
-        return chunk
-    chunks, missing = [chunk], size - len(chunk)
-    while missing and (chunk := source.read(missing)):
-        chunks.append(chunk)
-        missing -= len(chunk)
-    return b"".join(chunks)
+    buffer = memoryview(bytearray(size))
+    return bytes(buffer[: _fill(source, buffer)])

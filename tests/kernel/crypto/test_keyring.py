@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from kernel.crypto import keyfile
 from kernel.crypto.errors import CiphertextAltered, KeyringRefused, KeyUnavailable
 from kernel.crypto.keyring import LocalKeyFile, WrappedKey, add_primary_key, create_local_keyring
 
@@ -78,7 +77,7 @@ def test_another_owner_is_refused_with_the_command_that_mends_it(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     owner = os.geteuid()
-    monkeypatch.setattr(keyfile.os, "geteuid", lambda: owner + 1)
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
     with pytest.raises(KeyringRefused, match=f"Run: chown {owner + 1} {path}"):
         LocalKeyFile(path)
 

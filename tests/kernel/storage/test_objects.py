@@ -3,7 +3,7 @@
 import io
 import os
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid4
@@ -112,7 +112,7 @@ def test_a_deleted_object_is_missing_and_deleting_again_is_no_fault(owner: UUID)
 
 def test_a_key_of_another_organization_is_not_found_by_any_door(owner: UUID, stranger: UUID) -> None:
     key = stored(owner, b"content")
-    doors = [
+    doors: list[Callable[[], object]] = [
         lambda: objects.put(stranger, key, io.BytesIO(b"mine")),
         lambda: objects.get(stranger, key),
         lambda: objects.get_range(stranger, key, 0, 1),
@@ -215,8 +215,8 @@ def test_a_large_object_goes_through_in_flat_memory(owner: UUID) -> None:
         _, peak_of_get = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak_of_put < 4.5 * PART_BYTES
-    assert peak_of_get < 12 * MEBIBYTE
+    assert peak_of_put < 5 * PART_BYTES
+    assert peak_of_get < 6 * MEBIBYTE
 
 
 @pytest.mark.parametrize("breaks_at", [0, 10, PART_BYTES + MEBIBYTE, 3 * PART_BYTES])
@@ -280,7 +280,7 @@ def test_a_store_that_is_not_there_is_named_and_can_be_tried_again(
     monkeypatch.setattr(client, "ATTEMPTS", 1)
     monkeypatch.setattr(settings, "S3_ENDPOINT_URL", "http://127.0.0.1:9")
     key = object_key(owner, "files", uuid4())
-    for act in (
+    acts: list[Callable[[], object]] = [
         lambda: objects.put(owner, key, io.BytesIO(b"x")),
         lambda: objects.put(owner, key, Pattern(2 * PART_BYTES)),
         lambda: objects.get(owner, key),
@@ -288,7 +288,8 @@ def test_a_store_that_is_not_there_is_named_and_can_be_tried_again(
         lambda: objects.delete(owner, key),
         objects.ensure_bucket,
         objects.probe,
-    ):
+    ]
+    for act in acts:
         with pytest.raises(StorageUnavailable) as fault:
             act()
         assert fault.value.status == 503
