@@ -200,7 +200,7 @@ class Pool:
         try:
             return await self._exchange(connection, request, timeout_seconds)
         except ConnectionLost:
-            # A pooled socket may have been closed by the server while idle: nothing was begun, ask anew, once.
+            # A pooled socket may have been closed by the server while idle: nothing was begun, ask again.
             if not (connection.reused and connection.untouched):
                 raise
         return await self._exchange(await self._connect(), request, timeout_seconds)

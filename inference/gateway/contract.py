@@ -144,6 +144,7 @@ class ChatCompleter(Protocol):
         Raises a `GatewayFault` (`inference.gateway.faults`) from the first `anext` when nothing was generated
         (unknown model, not ready, too long, overloaded…) and from a later one when the model fails midway:
         what was yielded until then stays valid and is metered. Closing the iterator (`aclose()`) or
-        cancelling the task that waits on it cancels the request on the pod and meters what was produced, once.
+        cancelling the task that waits on it cancels the request on the pod and meters what was
+        produced, once.
         """
         ...

@@ -1,0 +1,168 @@
+"""The gateway as an ASGI application, and as what in-process callers complete through."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+
+import structlog
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from inference.backends.directory import BackendDirectory
+from inference.backends.interface import Timeouts
+from inference.gateway import models
+from inference.gateway.authentication import Authenticator
+from inference.gateway.chat import ChatSurface, end_stream_with
+from inference.gateway.completion import Completer
+from inference.gateway.contract import ChatEvent, ChatRequest, GatewayConfig, Principal
+from inference.gateway.faults import GatewayFault, MethodNotAllowed, UnknownRoute
+from inference.gateway.http import ClientLeft, Exchange, Receive, Scope, Send
+from inference.gateway.metering import Meter
+from inference.gateway.snapshot import Snapshot
+from inference.gateway.spool import Spool
+
+log = structlog.get_logger("inference.gateway")
+
+CHAT_PATH = "/v1/chat/completions"
+Surface = Callable[[Exchange], Awaitable[dict[str, object]]]
+
+
+class Internal(GatewayFault):
+    """A fault of ours."""
+
+
+class Gateway:
+    """The data plane. Create one per process, `start` it in the running loop, `stop` it at the end.
+
+    As an ASGI application it answers `http` scopes whose path `serves` accepts (anything else gets an OpenAI-style
+    404) and, when it is the whole process, the `lifespan` scope. A mounting application that runs its own lifespan
+    calls `start` and `stop` itself.
+    """
+
+    paths: tuple[str, ...] = (CHAT_PATH, models.PATH)
+
+    def __init__(self, config: GatewayConfig) -> None:
+        self._config = config
+        timeouts = Timeouts(
+            connect=config.connect_timeout_seconds,
+            first_token=config.first_token_timeout_seconds,
+            inter_token=config.inter_token_timeout_seconds,
+        )
+        self._valkey: Redis = Redis.from_url(
+            config.valkey_url,
+            protocol=2,
+            socket_timeout=config.valkey_timeout_seconds,
+            socket_connect_timeout=config.valkey_timeout_seconds,
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._directory = BackendDirectory(key=config.pod_key, timeouts=timeouts)
+        self._snapshot = Snapshot(
+            self._valkey,
+            max_age_seconds=config.snapshot_max_age_seconds,
+            outage_seconds=config.snapshot_outage_seconds,
+        )
+        self._meter = Meter(self._valkey, Spool(config.spool_dir, max_bytes=config.max_spool_bytes))
+        self._completer = Completer(
+            config, snapshot=self._snapshot, directory=self._directory, meter=self._meter
+        )
+        authenticator = Authenticator(self._snapshot, config.api_key_pepper)
+        self._chat = ChatSurface(config, authenticator=authenticator, completer=self._completer)
+        self._models = models.ModelsSurface(
+            authenticator=authenticator, completer=self._completer, snapshot=self._snapshot
+        )
+
+    async def start(self) -> None:
+        """Subscribe to the snapshot and begin to write usage. Works while Valkey is down, too."""
+        await self._snapshot.start()
+        await self._meter.start()
+
+    async def stop(self) -> None:
+        """Write the usage that waits, then close every connection. Call it after the last request has ended."""
+        await self._meter.stop()
+        await self._snapshot.stop()
+        await self._directory.aclose()
+        await self._valkey.aclose()
+
+    @property
+    def ready(self) -> bool:
+        """Whether this process hears of changes and can record usage."""
+        return self._snapshot.listening and self._meter.accepting
+
+    def serves(self, path: str) -> bool:
+        """Whether an HTTP path belongs to the gateway."""
+        return any(path == own or path.startswith(f"{own}/") for own in self.paths)
+
+    async def complete(self, principal: Principal, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
+        """Generate an answer for an in-process caller; see `ChatCompleter.complete`."""
+        events = self._completer.run(await self._completer.plan(principal, request))
+        try:
+            async for event in events:
+                yield event
+        finally:
+            await events.aclose()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            await self._serve(Exchange(scope, receive, send))
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 4404})
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await self.start()
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                await self.stop()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def _serve(self, exchange: Exchange) -> None:
+        facts: dict[str, object] = {}
+        code: str | None = None
+        try:
+            facts = await self._surface(exchange)(exchange)
+        except ClientLeft:
+            code = "client_left"
+        except GatewayFault as fault:
+            code = fault.code
+            await self._tell(exchange, fault)
+        except Exception as error:
+            code = "internal_error"
+            log.exception("request_crashed", request_id=str(exchange.request_id), error=type(error).__name__)
+            await self._tell(exchange, Internal("The server had an error while processing your request."))
+        log.info(
+            "request",
+            request_id=str(exchange.request_id),
+            method=exchange.method,
+            path=exchange.path[:128],
+            status=exchange.status,
+            code=code,
+            ms=round(exchange.elapsed_ms, 2),
+            **facts,
+        )
+
+    def _surface(self, exchange: Exchange) -> Surface:
+        path = exchange.path
+        if path == CHAT_PATH:
+            self._allow(exchange, "POST")
+            return self._chat.serve
+        if path == models.PATH or path.startswith(f"{models.PATH}/"):
+            self._allow(exchange, "GET")
+            return self._models.serve
+        raise UnknownRoute(f"Invalid URL ({exchange.method} {path[:128]})")
+
+    @staticmethod
+    def _allow(exchange: Exchange, method: str) -> None:
+        if exchange.method != method:
+            exchange.extra_headers.append((b"allow", method.encode()))
+            raise MethodNotAllowed(f"Not allowed to {exchange.method} on {exchange.path[:128]}.")
+
+    @staticmethod
+    async def _tell(exchange: Exchange, fault: GatewayFault) -> None:
+        if exchange.status:
+            await end_stream_with(exchange, fault)
+        else:
+            await exchange.answer_fault(fault)

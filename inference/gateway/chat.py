@@ -1,0 +1,114 @@
+"""The surface `POST /v1/chat/completions`."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from inference.gateway.authentication import Authenticator, must
+from inference.gateway.completion import Completer, Plan
+from inference.gateway.contract import ChatEvent, Finished, GatewayConfig, Token
+from inference.gateway.faults import GatewayFault, ModelFailed, ModelTimedOut
+from inference.gateway.http import Attended, Exchange
+from inference.gateway.rendering import KEEP_ALIVE, ChunkWriter, completion_body, fault_event
+from inference.gateway.requests import parse_chat_request
+
+_DEADLINE = "The answer took longer than a request may take."
+
+
+class ChatSurface:
+    """Serves chat completions, whole and streamed."""
+
+    def __init__(self, config: GatewayConfig, *, authenticator: Authenticator, completer: Completer) -> None:
+        self._config, self._authenticator, self._completer = config, authenticator, completer
+
+    async def serve(self, exchange: Exchange) -> dict[str, object]:
+        """Answer one request; returns what its log line says. Raises `GatewayFault`, `ClientLeft`."""
+        principal = await self._authenticator.principal(exchange.headers)
+        must(principal, "inference.complete")
+        request = parse_chat_request(await exchange.body(self._config))
+        plan = await self._completer.plan(principal, request, request_id=exchange.request_id)
+        exchange.extra_headers += [
+            (b"x-loomworks-digest", plan.deployment.digest.encode("latin-1")),
+            (b"x-loomworks-model-version", plan.deployment.model_version_id.encode("latin-1")),
+        ]
+        try:
+            async with (
+                Attended(exchange, deadline_seconds=self._config.request_timeout_seconds) as attended,
+                aclosing(self._completer.run(plan)) as events,
+            ):
+                serve = self._stream if request.stream else self._whole
+                finished = await serve(exchange, plan, events, attended)
+        except TimeoutError:
+            raise ModelTimedOut(_DEADLINE) from None
+        return {
+            "project_id": principal.project_id,
+            "key_id": principal.key_id,
+            "deployment_id": plan.deployment.deployment_id,
+            "digest": plan.deployment.digest,
+            "prompt_tokens": finished.usage.prompt_tokens,
+            "completion_tokens": finished.usage.completion_tokens,
+            "finish_reason": finished.finish_reason,
+            "stream": request.stream,
+        }
+
+    async def _whole(
+        self, exchange: Exchange, plan: Plan, events: AsyncGenerator[ChatEvent, None], attended: Attended
+    ) -> Finished:
+        tokens: list[Token] = []
+        finished: Finished | None = None
+        async for event in events:
+            if type(event) is Token:
+                tokens.append(event)
+            elif type(event) is Finished:
+                finished = event
+        if finished is None:
+            raise ModelFailed("The model failed while it generated the answer.")
+        attended.done()
+        await exchange.answer(completion_body(plan, tokens, finished))
+        return finished
+
+    async def _stream(
+        self, exchange: Exchange, plan: Plan, events: AsyncGenerator[ChatEvent, None], attended: Attended
+    ) -> Finished:
+        await self._await_first(exchange, events)
+        writer = ChunkWriter(plan)
+        if not exchange.status:
+            await exchange.begin_events()
+        await exchange.send_events(writer.role())
+        recheck_at = time.monotonic() + self._config.recheck_key_seconds
+        async for event in events:
+            if type(event) is Finished:
+                attended.done()
+                await exchange.send_events(writer.finish(event), last=True)
+                return event
+            if type(event) is Token:
+                await exchange.send_events(writer.token(event))
+                if time.monotonic() >= recheck_at:
+                    # A revoked key ends its open streams too.
+                    await self._authenticator.principal(exchange.headers)
+                    recheck_at = time.monotonic() + self._config.recheck_key_seconds
+        raise ModelFailed("The model failed while it generated the answer.")
+
+    async def _await_first(self, exchange: Exchange, events: AsyncGenerator[ChatEvent, None]) -> None:
+        """Wait for `Started`, so that a refusal still has its own status.
+
+        When it takes long, the stream is begun all the same and kept alive, lest a proxy cut it; a refusal
+        then arrives as an event.
+        """
+        opening = asyncio.ensure_future(anext(events))
+        try:
+            while not (await asyncio.wait({opening}, timeout=self._config.keep_alive_seconds))[0]:
+                if not exchange.status:
+                    await exchange.begin_events()
+                await exchange.send_events(KEEP_ALIVE)
+        except BaseException:
+            opening.cancel()
+            await asyncio.gather(opening, return_exceptions=True)
+            raise
+        await opening
+
+
+async def end_stream_with(exchange: Exchange, fault: GatewayFault) -> None:
+    """Tell a client whose stream has begun what went wrong."""
+    await exchange.send_events(fault_event(fault), last=True)

@@ -1,0 +1,106 @@
+"""Readers of JSON values: each returns what it accepts, or says in OpenAI's words what is wrong."""
+
+from collections.abc import Callable
+
+from inference.gateway.faults import InvalidType, InvalidValue
+
+Read = Callable[[object, str], object]
+
+_JSON_NAMES: dict[type, str] = {
+    str: "a string",
+    bool: "a boolean",
+    int: "an integer",
+    float: "a decimal",
+    list: "an array",
+    dict: "an object",
+    type(None): "null",
+}
+
+
+def wrong_type(value: object, param: str, expected: str) -> InvalidType:
+    """The fault for a value of the wrong JSON type."""
+    got = _JSON_NAMES.get(type(value), "something else")
+    return InvalidType(
+        f"Invalid type for '{param}': expected {expected}, but got {got} instead.", param=param
+    )
+
+
+def text(value: object, param: str) -> str:
+    """A string without NUL characters."""
+    if not isinstance(value, str):
+        raise wrong_type(value, param, "a string")
+    if "\0" in value:
+        raise InvalidValue(f"Invalid value for '{param}': it contains a NUL character.", param=param)
+    return value
+
+
+def short_text(limit: int) -> Read:
+    """A string of at most `limit` characters."""
+
+    def read(value: object, param: str) -> str:
+        found = text(value, param)
+        if len(found) > limit:
+            raise InvalidValue(
+                f"Invalid '{param}': string too long, at most {limit} characters.", param=param
+            )
+        return found
+
+    return read
+
+
+def boolean(value: object, param: str) -> bool:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise wrong_type(value, param, "a boolean")
+    return value
+
+
+def number(low: float, high: float) -> Read:
+    """A number between both, inclusive."""
+
+    def read(value: object, param: str) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise wrong_type(value, param, "a decimal")
+        if not low <= value <= high:
+            raise _out_of_range(value, param, low, high)
+        return float(value)
+
+    return read
+
+
+def integer(low: int, high: int) -> Read:
+    """An integer between both, inclusive."""
+
+    def read(value: object, param: str) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise wrong_type(value, param, "an integer")
+        if not low <= value <= high:
+            raise _out_of_range(value, param, low, high)
+        return value
+
+    return read
+
+
+def _out_of_range(value: float, param: str, low: float, high: float) -> InvalidValue:
+    return InvalidValue(
+        f"Invalid value for '{param}': expected a value between {low} and {high}, but got {value} instead.",
+        param=param,
+    )
+
+
+def mapping(value: object, param: str) -> dict[str, object]:
+    """An object."""
+    if not isinstance(value, dict):
+        raise wrong_type(value, param, "an object")
+    return value
+
+
+def metadata(value: object, param: str) -> dict[str, object]:
+    """At most 16 pairs of short strings."""
+    pairs = mapping(value, param)
+    if len(pairs) > 16:
+        raise InvalidValue(f"Invalid '{param}': at most 16 pairs are allowed.", param=param)
+    for name, content in pairs.items():
+        short_text(64)(name, param)
+        short_text(512)(content, f"{param}.{name}")
+    return pairs

@@ -1,0 +1,163 @@
+"""ASGI at its lowest: reading a body within bounds, answering, and noticing that the client has left."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Self
+from uuid import UUID
+
+import orjson
+
+from inference.gateway.contract import GatewayConfig
+from inference.gateway.faults import BodyTimedOut, BodyTooLarge, GatewayFault, UnsupportedMediaType
+from inference.gateway.ids import uuid7
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+_JSON = (b"content-type", b"application/json")
+_EVENTS: Headers = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+]
+
+
+class ClientLeft(Exception):
+    """Nobody waits for the answer any more."""
+
+
+class Exchange:
+    """One request and its answer. `status` is 0 until the answer has begun."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._receive, self._send = receive, send
+        self._began = time.perf_counter()
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.request_id: UUID = uuid7()
+        self.extra_headers: Headers = []
+        self.status = 0
+
+    @property
+    def elapsed_ms(self) -> float:
+        """Milliseconds since the request arrived."""
+        return (time.perf_counter() - self._began) * 1000
+
+    async def body(self, config: GatewayConfig) -> bytes:
+        """The whole body. Raises `BodyTooLarge`, `BodyTimedOut`, `UnsupportedMediaType`, `ClientLeft`."""
+        self._check_media_type()
+        declared = self.headers.get(b"content-length", b"0")
+        if declared.isdigit() and int(declared) > config.max_body_bytes:
+            raise BodyTooLarge(f"The request body is larger than {config.max_body_bytes} bytes.")
+        try:
+            async with asyncio.timeout(config.body_timeout_seconds):
+                return await self._read(config.max_body_bytes)
+        except TimeoutError:
+            raise BodyTimedOut("The request body did not arrive in time.") from None
+
+    def _check_media_type(self) -> None:
+        kind = self.headers.get(b"content-type", b"application/json").partition(b";")[0].strip().lower()
+        if kind != b"application/json":
+            raise UnsupportedMediaType(
+                "The request body should be JSON, with Content-Type: application/json."
+            )
+        if self.headers.get(b"content-encoding", b"identity") != b"identity":
+            raise UnsupportedMediaType("Compressed request bodies are not supported.")
+
+    async def _read(self, limit: int) -> bytes:
+        body = b""
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientLeft
+            body += message.get("body", b"")
+            if len(body) > limit:
+                raise BodyTooLarge(f"The request body is larger than {limit} bytes.")
+            if not message.get("more_body", False):
+                return body
+
+    async def wait_until_left(self) -> None:
+        """Return once the client has closed the connection."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    async def answer(self, body: bytes, *, status: int = 200) -> None:
+        """A complete JSON answer."""
+        await self._start(status, [_JSON, (b"content-length", b"%d" % len(body))])
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def answer_fault(self, fault: GatewayFault) -> None:
+        """OpenAI's error object."""
+        if fault.retry_after is not None:
+            self.extra_headers.append((b"retry-after", b"%d" % fault.retry_after))
+        if fault.status == 401:
+            self.extra_headers.append((b"www-authenticate", b"Bearer"))
+        await self.answer(orjson.dumps(fault.body()), status=fault.status)
+
+    async def begin_events(self) -> None:
+        """Commit to a stream of events."""
+        await self._start(200, _EVENTS)
+
+    async def send_events(self, events: bytes, *, last: bool = False) -> None:
+        """Some events of the stream."""
+        await self._send({"type": "http.response.body", "body": events, "more_body": not last})
+
+    async def _start(self, status: int, headers: Headers) -> None:
+        self.status = status
+        own = [
+            (b"x-request-id", b"req_%b" % self.request_id.hex.encode()),
+            (b"openai-processing-ms", b"%d" % self.elapsed_ms),
+        ]
+        await self._send(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": headers + own + self.extra_headers,
+            }
+        )
+
+
+class Attended:
+    """A block that is left with `ClientLeft` as soon as the client is gone, and with `TimeoutError` at a deadline.
+
+    `done()` ends the watch before the last byte is sent, after which a disconnect is the normal end.
+    """
+
+    def __init__(self, exchange: Exchange, *, deadline_seconds: float) -> None:
+        self._exchange, self._deadline_seconds = exchange, deadline_seconds
+        self._cause: type[Exception] | None = None
+        self._over = False
+
+    async def __aenter__(self) -> Self:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._deadline_seconds, self._interrupt, TimeoutError)
+        self._watcher = loop.create_task(self._watch())
+        return self
+
+    async def _watch(self) -> None:
+        await self._exchange.wait_until_left()
+        self._interrupt(ClientLeft)
+
+    def _interrupt(self, cause: type[Exception]) -> None:
+        if not self._over and self._cause is None:
+            self._cause = cause
+            self._task.cancel()
+
+    def done(self) -> None:
+        """From here on nothing interrupts."""
+        self._over = True
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._over = True
+        self._timer.cancel()
+        self._watcher.cancel()
+        if self._cause is not None and self._task.uncancel() == 0 and kind is asyncio.CancelledError:
+            raise self._cause

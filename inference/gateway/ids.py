@@ -1,0 +1,17 @@
+"""Identifiers: UUIDv7 made here, and their renderings."""
+
+import os
+import time
+from uuid import UUID
+
+
+def uuid7() -> UUID:
+    """A time-ordered UUID (RFC 9562): 48 bits of milliseconds, then 74 random bits."""
+    number = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
+    number = number & ~(0xF << 76) | 0x7 << 76
+    return UUID(int=number & ~(0x3 << 62) | 0x2 << 62)
+
+
+def rendered(prefix: str, identifier: str) -> str:
+    """`proj_` and a UUID string give `proj_` with 32 hex digits."""
+    return prefix + identifier.replace("-", "")

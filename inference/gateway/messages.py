@@ -1,0 +1,96 @@
+"""The `messages` of a chat completion request."""
+
+from inference.gateway.checks import mapping, text, wrong_type
+from inference.gateway.contract import ChatMessage, Role
+from inference.gateway.faults import InvalidValue, MissingParameter, UnknownParameter, UnsupportedParameter
+
+_ROLES: dict[str, Role] = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "assistant": "assistant",
+}
+_FOREIGN_ROLES = {"tool", "function"}
+_UNSUPPORTED_FIELDS = {
+    "name",
+    "tool_calls",
+    "function_call",
+    "tool_call_id",
+    "audio",
+    "refusal",
+    "prompt_cache",
+}
+_UNSUPPORTED_PARTS = {"image_url", "input_audio", "file", "refusal"}
+_MAX_MESSAGES = 4096
+
+
+def read_messages(value: object, param: str) -> tuple[ChatMessage, ...]:
+    """Parse and check every message. Raises `InvalidRequest` naming the one at fault."""
+    if not isinstance(value, list):
+        raise wrong_type(value, param, "an array of objects")
+    if not value:
+        raise InvalidValue(f"Invalid '{param}': empty array. Expected at least one message.", param=param)
+    if len(value) > _MAX_MESSAGES:
+        raise InvalidValue(f"Invalid '{param}': at most {_MAX_MESSAGES} messages are allowed.", param=param)
+    return tuple(_message(one, f"{param}[{place}]") for place, one in enumerate(value))
+
+
+def _message(value: object, param: str) -> ChatMessage:
+    fields = mapping(value, param)
+    if fields.keys() - {"role", "content"}:
+        _refuse_fields(fields, param)
+    role = fields.get("role")
+    if role is None:
+        raise MissingParameter(f"Missing required parameter: '{param}.role'.", param=f"{param}.role")
+    if not isinstance(role, str):
+        raise wrong_type(role, f"{param}.role", "a string")
+    known = _ROLES.get(role)
+    if known is None:
+        raise _foreign_role(role, f"{param}.role")
+    if fields.get("content") is None:
+        raise MissingParameter(f"Missing required parameter: '{param}.content'.", param=f"{param}.content")
+    return ChatMessage(known, _content(fields["content"], f"{param}.content"))
+
+
+def _foreign_role(role: str, param: str) -> InvalidValue | UnsupportedParameter:
+    if role in _FOREIGN_ROLES:
+        return UnsupportedParameter("This model does not support messages of tools.", param=param)
+    supported = ", ".join(f"'{name}'" for name in _ROLES)
+    return InvalidValue(f"Invalid value: '{role[:64]}'. Supported values are: {supported}.", param=param)
+
+
+def _refuse_fields(fields: dict[str, object], param: str) -> None:
+    for name, value in fields.items():
+        if name in _UNSUPPORTED_FIELDS:
+            if value is not None and value != []:
+                raise UnsupportedParameter(
+                    f"This model does not support '{name}' in a message.", param=f"{param}.{name}"
+                )
+        elif name not in {"role", "content", "annotations"}:
+            raise UnknownParameter(f"Unknown parameter: '{param}.{name[:64]}'.", param=f"{param}.{name[:64]}")
+
+
+def _content(value: object, param: str) -> str:
+    if isinstance(value, str):
+        return text(value, param)
+    if not isinstance(value, list):
+        raise wrong_type(value, param, "one of a string or array of objects")
+    if not value:
+        raise InvalidValue(f"Invalid '{param}': empty array. Expected at least one part.", param=param)
+    return "".join(_part(one, f"{param}[{place}]") for place, one in enumerate(value))
+
+
+def _part(value: object, param: str) -> str:
+    fields = mapping(value, param)
+    kind = fields.get("type")
+    if isinstance(kind, str) and kind in _UNSUPPORTED_PARTS:
+        raise UnsupportedParameter(
+            f"Invalid content type. This model supports text only, not '{kind}'.", param=f"{param}.type"
+        )
+    if kind != "text":
+        raise InvalidValue(
+            "Invalid value for a content part. Supported values are: 'text'.", param=f"{param}.type"
+        )
+    for name in fields.keys() - {"type", "text"}:
+        raise UnknownParameter(f"Unknown parameter: '{param}.{name[:64]}'.", param=f"{param}.{name[:64]}")
+    return text(fields.get("text"), f"{param}.text")

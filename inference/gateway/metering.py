@@ -1,0 +1,177 @@
+"""Usage on its way to Valkey: batched, spooled when Valkey is away, never given up in silence.
+
+A record may reach the stream twice (an answer lost after it was written, a spool drained twice): its request
+id is unique, and whoever reads the stream keeps the first.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Coroutine
+from typing import Any
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError, ResponseError
+
+from inference.gateway.spool import Spool, SpoolFull
+from inference.gateway.usage import UsageRecord
+
+STREAM = "lw:usage"
+_BATCH = 500
+_SAFE_SECONDS = 0.25
+_REST_SECONDS = 1.0
+_TRIM_SECONDS = 30.0
+_SETTLE_SECONDS = 5.0
+_MAX_WAITING = 20_000
+
+log = structlog.get_logger("inference.gateway")
+
+
+class Meter:
+    """Takes usage records at any time and sees them to safety in the background."""
+
+    def __init__(self, valkey: Redis, spool: Spool) -> None:
+        self._valkey, self._spool = valkey, spool
+        self._waiting: deque[tuple[bytes, asyncio.Future[None]]] = deque()
+        self._arrived = asyncio.Event()
+        self._spooling = asyncio.Lock()
+        self._spool_full = False
+        self._valkey_down_until = float("-inf")
+        self._workers: list[asyncio.Task[None]] = []
+        self._settling: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Begin writing, and drain what earlier outages left on disk."""
+        self._workers = [
+            asyncio.create_task(self._write_forever(), name="gateway-meter"),
+            asyncio.create_task(self._tend_forever(), name="gateway-spool"),
+        ]
+
+    async def stop(self) -> None:
+        """See what waits to safety, then end."""
+        if self._settling:
+            await asyncio.wait(self._settling, timeout=_SETTLE_SECONDS)
+        for worker in self._workers:
+            worker.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
+        while self._waiting and await self._write_batch():
+            pass
+        if self._waiting:
+            log.error("usage_lost", records=[record.decode() for record, _ in self._waiting])
+        self._spool.close()
+
+    @property
+    def accepting(self) -> bool:
+        """Whether usage can be recorded at all; if not, no tokens may be given out."""
+        return not self._spool_full and len(self._waiting) < _MAX_WAITING
+
+    def record(self, usage: UsageRecord) -> asyncio.Future[None]:
+        """Take a record. The future is done once the record is in Valkey or on disk."""
+        safe: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((usage.encoded(), safe))
+        self._arrived.set()
+        return safe
+
+    def adopt(self, settling: Coroutine[Any, Any, None]) -> None:
+        """Run what will end in a record, apart from the request that began it."""
+        task = asyncio.create_task(settling, name="gateway-settling")
+        self._settling.add(task)
+        task.add_done_callback(self._settling.discard)
+
+    @staticmethod
+    async def wait_until_safe(safe: asyncio.Future[None]) -> None:
+        """Wait for a record's future, a moment only: the record is kept in any case."""
+        if not safe.done():
+            await asyncio.wait([safe], timeout=_SAFE_SECONDS)
+
+    async def _write_forever(self) -> None:
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            while self._waiting:
+                if not await self._write_batch():
+                    await asyncio.sleep(_REST_SECONDS)
+
+    async def _write_batch(self) -> bool:
+        batch = [self._waiting[place] for place in range(min(_BATCH, len(self._waiting)))]
+        records = [record for record, _ in batch]
+        if not (await self._to_valkey(records) or await self._to_disk(records)):
+            return False
+        for _, safe in batch:
+            self._waiting.popleft()
+            if not safe.done():
+                safe.set_result(None)
+        return True
+
+    async def _to_valkey(self, records: list[bytes]) -> bool:
+        if time.monotonic() < self._valkey_down_until:
+            return False
+        try:
+            if len(records) == 1:
+                await self._valkey.xadd(STREAM, {"record": records[0]})
+            else:
+                pipeline = self._valkey.pipeline(transaction=False)
+                for record in records:
+                    pipeline.xadd(STREAM, {"record": record})
+                await pipeline.execute()
+        except (RedisError, OSError, TimeoutError) as error:
+            self._valkey_down_until = time.monotonic() + _REST_SECONDS
+            log.warning("usage_stream_unreachable", error=type(error).__name__)
+            return False
+        return True
+
+    async def _to_disk(self, records: list[bytes]) -> bool:
+        try:
+            async with self._spooling:
+                await asyncio.to_thread(self._spool.append, records)
+        except (SpoolFull, OSError) as error:
+            self._spool_full = True
+            log.error("usage_spool_unusable", error=type(error).__name__, waiting=len(self._waiting))
+            return False
+        self._spool_full = False
+        return True
+
+    async def _tend_forever(self) -> None:
+        next_trim = time.monotonic() + _TRIM_SECONDS
+        while True:
+            try:
+                while time.monotonic() >= self._valkey_down_until and await self._drain_one():
+                    self._spool_full = False
+                if time.monotonic() >= next_trim:
+                    next_trim = time.monotonic() + _TRIM_SECONDS
+                    await self._trim()
+            except ResponseError:
+                pass  # there is no stream yet
+            except (RedisError, OSError, TimeoutError) as error:
+                log.warning("usage_upkeep_failed", error=type(error).__name__)
+            await asyncio.sleep(_REST_SECONDS)
+
+    async def _drain_one(self) -> bool:
+        """Send one spooled file. The file stays if anything of it could not be sent."""
+        if not self._spool.size():
+            return False
+        async with self._spooling:
+            self._spool.close()
+        try:
+            with self._spool.drained() as records:
+                if records is None:
+                    return False
+                for start in range(0, len(records), _BATCH):
+                    if not await self._to_valkey(records[start : start + _BATCH]):
+                        raise ConnectionError
+                log.info("usage_spool_drained", records=len(records))
+        except ConnectionError:
+            return False
+        return True
+
+    async def _trim(self) -> None:
+        """Drop from the stream what every group of readers has acknowledged, and nothing else."""
+        oldest: list[tuple[int, int]] = []
+        for group in await self._valkey.xinfo_groups(STREAM):
+            pending = await self._valkey.xpending(STREAM, group["name"])
+            first: bytes = pending["min"] or group["last-delivered-id"]
+            milliseconds, sequence = first.split(b"-")
+            oldest.append((int(milliseconds), int(sequence)))
+        if oldest:
+            await self._valkey.xtrim(STREAM, minid="{}-{}".format(*min(oldest)), approximate=True)

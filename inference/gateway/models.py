@@ -1,0 +1,34 @@
+"""The surface `GET /v1/models` and `GET /v1/models/{model}`: the deployments of the key's project."""
+
+import orjson
+
+from inference.gateway.authentication import Authenticator, must
+from inference.gateway.completion import Completer
+from inference.gateway.http import Exchange
+from inference.gateway.rendering import model_object
+from inference.gateway.snapshot import Snapshot
+
+PATH = "/v1/models"
+
+
+class ModelsSurface:
+    """Lists what can be used now; tells of any deployment asked for by name."""
+
+    def __init__(self, *, authenticator: Authenticator, completer: Completer, snapshot: Snapshot) -> None:
+        self._authenticator, self._completer, self._snapshot = authenticator, completer, snapshot
+
+    async def serve(self, exchange: Exchange) -> dict[str, object]:
+        """Answer one request; returns what its log line says. Raises `GatewayFault`."""
+        principal = await self._authenticator.principal(exchange.headers)
+        must(principal, "inference.complete")
+        organization_id = principal.organization_id
+        model = exchange.path.removeprefix(PATH).removeprefix("/")
+        if model:
+            deployment = await self._completer.deployment(principal, model)
+            await exchange.answer(orjson.dumps(model_object(deployment, organization_id)))
+        else:
+            project = await self._snapshot.project(principal.project_id)
+            deployments = project.deployments.values() if project else ()
+            ready = [model_object(one, organization_id) for one in deployments if one.state == "ready"]
+            await exchange.answer(orjson.dumps({"object": "list", "data": ready}))
+        return {"project_id": principal.project_id, "key_id": principal.key_id}

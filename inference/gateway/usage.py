@@ -1,0 +1,35 @@
+"""The usage record of one request, as it leaves the gateway."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import orjson
+
+Status = Literal["completed", "cancelled", "failed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class UsageRecord:
+    """One per request that reached a model. `started_at` is in Unix seconds; counts are tokens."""
+
+    request_id: str
+    organization_id: str
+    project_id: str
+    key_id: str | None
+    user_id: str | None
+    deployment_id: str
+    model_version_id: str
+    model: str
+    digest: str
+    surface: str
+    prompt_tokens: int
+    completion_tokens: int
+    status: Status
+    finish_reason: str | None
+    started_at: float
+    first_token_ms: float | None
+    duration_ms: float
+
+    def encoded(self) -> bytes:
+        """JSON on one line."""
+        return orjson.dumps(self)
