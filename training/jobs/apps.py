@@ -4,7 +4,7 @@ from django.apps import AppConfig
 
 
 class JobsConfig(AppConfig):
-    """Filled in by its models."""
+    """Fine-tuning jobs: their queue, leases, runs and history."""
 
     name = "training.jobs"
     label = "jobs"

@@ -4,7 +4,7 @@ from django.apps import AppConfig
 
 
 class RegistryConfig(AppConfig):
-    """Filled in by its models."""
+    """Base models and the model versions made of them."""
 
     name = "training.registry"
     label = "registry"
