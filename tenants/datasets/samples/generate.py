@@ -1,14 +1,80 @@
 """Makes the sample data: arithmetic word problems whose answers end in "#### number". Seeded, stdlib only."""
 
+# ruff: noqa: D103 - the templates' names say what they ask; word lists read best as words
 import argparse
 import json
 import random
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-NAMES = ["Amara", "Bruno", "Chloe", "Dmitri", "Elena", "Farid", "Grace", "Hiro", "Ines", "Jonas", "Keiko", "Liam", "Mira", "Noah", "Olga", "Pablo", "Quinn", "Rosa", "Samir", "Tessa", "Umar", "Vera", "Wei", "Ximena", "Yusuf", "Zoe", "Anita", "Boris", "Carla", "Dana", "Emil", "Freya"]
-THINGS = ["apples", "pencils", "stickers", "marbles", "books", "shells", "cookies", "stamps", "buttons", "cards", "postcards", "tickets", "candles", "bottles", "mugs", "notebooks", "oranges", "tomatoes", "lemons", "magnets"]
-PLACES = ["shop", "library", "bakery", "school", "garden", "museum", "warehouse", "cafe", "market", "workshop"]
+NAMES = [
+    "Amara",
+    "Bruno",
+    "Chloe",
+    "Dmitri",
+    "Elena",
+    "Farid",
+    "Grace",
+    "Hiro",
+    "Ines",
+    "Jonas",
+    "Keiko",
+    "Liam",
+    "Mira",
+    "Noah",
+    "Olga",
+    "Pablo",
+    "Quinn",
+    "Rosa",
+    "Samir",
+    "Tessa",
+    "Umar",
+    "Vera",
+    "Wei",
+    "Ximena",
+    "Yusuf",
+    "Zoe",
+    "Anita",
+    "Boris",
+    "Carla",
+    "Dana",
+    "Emil",
+    "Freya",
+]
+THINGS = [
+    "apples",
+    "pencils",
+    "stickers",
+    "marbles",
+    "books",
+    "shells",
+    "cookies",
+    "stamps",
+    "buttons",
+    "cards",
+    "postcards",
+    "tickets",
+    "candles",
+    "bottles",
+    "mugs",
+    "notebooks",
+    "oranges",
+    "tomatoes",
+    "lemons",
+    "magnets",
+]
+PLACES = [
+    "shop",
+    "library",
+    "bakery",
+    "school",
+    "garden",
+    "museum",
+    "warehouse",
+    "cafe",
+    "market",
+    "workshop",
+]
 TRAIN_ROWS, HELD_OUT_ROWS, SEED = 300, 60, 20261124
 
 Problem = tuple[str, str, int]
@@ -110,7 +176,8 @@ def twice_as_many(r: random.Random) -> Problem:
     return (
         f"{name} collected {a} {thing}. {other} collected {times} times as many. "
         "How many did they collect together?",
-        f"{other} collected {times} * {a} = {times * a} {thing}. Together: {a} + {times * a} = {a + times * a}.",
+        f"{other} collected {times} * {a} = {times * a} {thing}. "
+        f"Together: {a} + {times * a} = {a + times * a}.",
         a + times * a,
     )
 
@@ -140,7 +207,8 @@ def seats_in_rows(r: random.Random) -> Problem:
 def packs_needed(r: random.Random) -> Problem:
     thing, size, packs = r.choice(THINGS), r.randint(3, 12), r.randint(4, 12)
     return (
-        f"{thing.capitalize()} come in packs of {size}. How many packs are needed for {size * packs} {thing}?",
+        f"{thing.capitalize()} come in packs of {size}. "
+        f"How many packs are needed for {size * packs} {thing}?",
         f"Divide the {size * packs} {thing} by the pack size. {size * packs} / {size} = {packs}.",
         packs,
     )
@@ -150,7 +218,8 @@ def half_sold(r: random.Random) -> Problem:
     place, thing, half, extra = r.choice(PLACES), r.choice(THINGS), r.randint(8, 45), r.randint(2, 7)
     return (
         f"A {place} had {2 * half} {thing}, sold half of them and then {extra} more. How many are left?",
-        f"Half of {2 * half} is {half}. After {extra} more are sold, {half} - {extra} = {half - extra} are left.",
+        f"Half of {2 * half} is {half}. After {extra} more are sold, "
+        f"{half} - {extra} = {half - extra} are left.",
         half - extra,
     )
 
@@ -158,7 +227,8 @@ def half_sold(r: random.Random) -> Problem:
 def bus_passengers(r: random.Random) -> Problem:
     start, off, on = r.randint(15, 50), r.randint(2, 14), r.randint(2, 20)
     return (
-        f"A bus carries {start} people. At a stop {off} get off and {on} get on. How many are on the bus now?",
+        f"A bus carries {start} people. At a stop {off} get off and {on} get on. "
+        "How many are on the bus now?",
         f"After {off} get off there are {start} - {off} = {start - off} people. "
         f"After {on} get on there are {start - off} + {on} = {start - off + on}.",
         start - off + on,
@@ -192,7 +262,8 @@ def minutes_of_practice(r: random.Random) -> Problem:
     return (
         f"Every day {name} practices piano for {a} minutes and violin for {b} minutes. "
         f"How many minutes is that in {days} days?",
-        f"One day takes {a} + {b} = {a + b} minutes. In {days} days it is {days} * {a + b} = {days * (a + b)}.",
+        f"One day takes {a} + {b} = {a + b} minutes. "
+        f"In {days} days it is {days} * {a + b} = {days * (a + b)}.",
         days * (a + b),
     )
 
