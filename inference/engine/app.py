@@ -4,7 +4,7 @@ import hmac
 import logging
 from collections.abc import Awaitable, Callable
 
-from inference.engine import native, service
+from inference.engine import adapter_routes, messages, native, service
 from inference.engine.exchange import ClientGone, Exchange, Receive, Scope, Send
 from inference.engine.faults import EngineFault, MethodNotAllowed, NotFound, Unauthorized, Unhealthy
 from inference.engine.pod import Pod
@@ -22,9 +22,14 @@ GENERATING: dict[tuple[str, str], Handler] = {
     ("POST", "/"): native.root,
     ("POST", "/generate"): native.generate,
     ("POST", "/generate_stream"): native.generate_stream,
+    ("POST", "/v1/chat/completions"): messages.chat_completions,
 }
 KEYED: dict[tuple[str, str], Handler] = GENERATING | {
     ("POST", "/tokenize"): native.tokenize,
+    ("POST", "/chat_tokenize"): messages.chat_tokenize,
+    ("GET", "/adapters"): adapter_routes.listing,
+    ("PUT", adapter_routes.PREFIX): adapter_routes.put,
+    ("DELETE", adapter_routes.PREFIX): adapter_routes.delete,
 }
 
 
@@ -72,9 +77,11 @@ class App:
             raise Unhealthy("The pod is shutting down.")
         if route in GENERATING:
             self._pod.metrics.requests += 1
+        if exchange.path.startswith(adapter_routes.PREFIX):
+            route = (exchange.method, adapter_routes.PREFIX)
         if route in KEYED:
             return KEYED[route]
-        if any(path == exchange.path for _, path in OPEN | KEYED):
+        if any(path == route[1] for _, path in OPEN | KEYED):
             raise MethodNotAllowed(f"{exchange.path} does not answer {exchange.method}.")
         raise NotFound(f"There is no route {exchange.path}.")
 

@@ -18,12 +18,15 @@ from inference.engine.faults import (
     InvalidInput,
     Overloaded,
 )
+from inference.engine.grammar import MARK
 from inference.engine.instances import Instance
 from inference.engine.metrics import Metrics
 from inference.engine.parameters import Parameters, chosen_seed, llama_request
 from inference.engine.pool import Pool
 from inference.engine.settings import Limits
 from inference.engine.tokens import Token, TokenReader
+
+_COMPILED_KEPT = 256
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ class Generator:
     def __init__(self, base: Base, pool: Pool, limits: Limits, metrics: Metrics) -> None:
         self._pool, self._limits, self._metrics = pool, limits, metrics
         self._vocabulary: Vocabulary = base.vocabulary
+        self._compiled: dict[str, None] = {}
         self.running = 0
 
     @asynccontextmanager
@@ -146,6 +150,7 @@ class Generator:
         progress = _Progress(prompt, seed, given)
         reader = TokenReader(self._vocabulary, given.top_n_tokens)
         try:
+            await self._check_grammar(instance, given)
             async with self._post(instance, "/completion", payload) as reply:
                 if reply.status != 200:
                     await _json(reply)
@@ -157,6 +162,25 @@ class Generator:
         except wire.Disconnected as fault:
             raise IncompleteGeneration from fault
         raise IncompleteGeneration
+
+    async def _check_grammar(self, instance: Instance, given: Parameters) -> None:
+        if given.grammar is None or given.grammar.lark() in self._compiled:
+            return
+        payload = {
+            "prompt": [0],
+            "n_predict": 1,
+            "temperature": 0.0,
+            "samplers": ["temperature"],
+            "cache_prompt": False,
+            "grammar": given.grammar.probe(),
+        }
+        async with self._post(instance, "/completion", payload) as reply:
+            answer = await _json(reply)
+        if not answer["content"].startswith(MARK):
+            raise InvalidInput("grammar is not valid: it does not compile")
+        self._compiled[given.grammar.lark()] = None
+        while len(self._compiled) > _COMPILED_KEPT:
+            del self._compiled[next(iter(self._compiled))]
 
     async def _within_time(
         self, instance: Instance, events: AsyncIterator[dict[str, Any]]

@@ -1,20 +1,13 @@
 """TGI's generation parameters: read, checked with TGI's sentences, and put into llama.cpp's words."""
 
-import json
 import secrets
 from dataclasses import dataclass, fields
 from typing import Any
 
+from inference.engine import grammar
 from inference.engine.faults import InvalidInput
+from inference.engine.grammar import Grammar
 from inference.engine.settings import Limits
-
-
-@dataclass(frozen=True)
-class Grammar:
-    """A constraint on the output: `kind` is `json` (a JSON Schema) or `regex`."""
-
-    kind: str
-    value: Any
 
 
 @dataclass(frozen=True)
@@ -82,7 +75,7 @@ def _typed(name: str, value: Any) -> Any:
     if name == "stop":
         return _stops(value)
     if name == "grammar":
-        return _grammar(value)
+        return grammar.read(value)
     return _of_type(name, value, str, "a string")
 
 
@@ -102,27 +95,6 @@ def _stops(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
         raise InvalidInput("`stop` must be a list of strings that are not empty")
     return tuple(value)
-
-
-def _grammar(value: Any) -> Grammar:
-    kind = value.get("type") if isinstance(value, dict) else None
-    if kind not in ("json", "json_schema", "regex") or "value" not in value:
-        raise InvalidInput("`grammar` must have a `type` of json, json_schema or regex, and a `value`")
-    inner = value["value"]
-    if kind == "regex":
-        return Grammar("regex", _of_type("grammar.value", inner, str, "a string"))
-    if kind == "json_schema":
-        inner = inner.get("schema") if isinstance(inner, dict) else None
-    if isinstance(inner, str):
-        inner = _parsed_schema(inner)
-    return Grammar("json", _of_type("grammar.value", inner, dict, "a JSON Schema object"))
-
-
-def _parsed_schema(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as fault:
-        raise InvalidInput(f"grammar is not valid: {fault}") from fault
 
 
 def _check_sampling(given: Parameters) -> None:
@@ -167,7 +139,7 @@ def _check_unsupported(given: Parameters, present: dict[str, Any]) -> None:
         raise InvalidInput("`watermark` is not supported by this engine")
     if given.decoder_input_details:
         raise InvalidInput(
-            "`decoder_input_details` is not supported by this engine: it has no prompt logprobs"
+            "`decoder_input_details` is not supported by this engine: it has no log-probabilities of inputs"
         )
     if "top_k" in present and given.top_k == 0:
         raise InvalidInput("`top_k` must be strictly positive")
@@ -200,16 +172,7 @@ def llama_request(given: Parameters, prompt: list[int], new_tokens: int, window:
         # Hugging Face's order of warpers, which is TGI's.
         "samplers": ["penalties", "temperature", "top_k", "top_p", "typ_p"],
     }
-    return request | _constraint(given.grammar)
-
-
-def _constraint(grammar: Grammar | None) -> dict[str, Any]:
-    if grammar is None:
-        return {}
-    if grammar.kind == "json":
-        return {"json_schema": grammar.value}
-    escaped = grammar.value.replace("/", r"\/")
-    return {"grammar": f"%llguidance {{}}\nstart: /{escaped}/"}
+    return request | ({"grammar": given.grammar.lark()} if given.grammar else {})
 
 
 def chosen_seed(given: Parameters) -> int | None:

@@ -14,10 +14,12 @@ from inference.engine.adapters import Adapters
 from inference.engine.base import Base
 from inference.engine.faults import CannotStart
 from inference.engine.generation import Ending, Generator
+from inference.engine.identity_probe import effect_of
 from inference.engine.instances import Instance, Launcher
 from inference.engine.metrics import Metrics
 from inference.engine.pool import Pool
 from inference.engine.settings import Limits, Settings
+from inference.engine.template import ChatTemplate
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +41,7 @@ class Pod:
             idle_seconds=self.limits.idle_seconds,
         )
         self.generator = Generator(base, self.pool, self.limits, self.metrics)
+        self.template = ChatTemplate(base)
         self.draining = False
         self._launcher = Launcher(
             gguf=base.gguf,
@@ -48,6 +51,11 @@ class Pod:
             start_seconds=self.limits.start_seconds,
         )
         self._sweeper: asyncio.Task[None] | None = None
+
+    @property
+    def version(self) -> str:
+        """The version of TGI whose protocol this is."""
+        return "3.3.6"
 
     async def open(self) -> None:
         """Start what runs in the background."""
@@ -94,7 +102,14 @@ class Pod:
     async def _start(self, identity: str) -> Instance:
         if identity == self.base.identity:
             return await self._launcher.start(identity, None)
-        return await self._launcher.start(identity, self.adapters.gguf(identity))
+        adapter = self.adapters.require(identity)
+        instance = await self._launcher.start(identity, adapter.gguf)
+        try:
+            adapter.effect = await effect_of(instance)
+        except BaseException:
+            await instance.stop()
+            raise
+        return instance
 
     async def _sweep(self) -> None:
         while True:

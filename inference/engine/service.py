@@ -4,8 +4,6 @@ from inference.engine.exchange import Exchange
 from inference.engine.faults import Unhealthy
 from inference.engine.pod import Pod
 
-VERSION = "3.3.6"
-
 
 async def health(exchange: Exchange, pod: Pod) -> None:
     """GET /health: 200 with nothing, or 503 when the pod drains or its last instance did not start."""
@@ -30,7 +28,7 @@ async def facts(exchange: Exchange, pod: Pod) -> None:
             "validation_workers": 1,
             "max_client_batch_size": 1,
             "router": "loomworks-pod",
-            "version": VERSION,
+            "version": pod.version,
             "sha": None,
             "docker_label": None,
         }
