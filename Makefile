@@ -1,0 +1,44 @@
+# What to do with a checkout. `make up` starts everything; the logic is in platform/config/onemachine.
+
+CANDIDATES := python3.11 python3 python3.12 python3.13 python3.14
+RECENT := 'import sys; sys.exit(sys.version_info < (3, 11))'
+PYTHON ?= $(shell for python in $(CANDIDATES); do $$python -c $(RECENT) 2>/dev/null && echo $$python && break; done)
+PYTHON := $(or $(PYTHON),python3)
+INSTALL := $(PYTHON) -I platform/config/onemachine/install.py
+BIN := .venv/bin
+
+.PHONY: up down status console environment check-console browser check lint types contracts unit test test-all bench lock clean
+
+up down status console environment check-console browser:
+	@$(INSTALL) $@
+
+check: lint types contracts unit check-console
+
+lint: environment
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: environment
+	$(BIN)/mypy
+
+contracts: environment
+	$(BIN)/lint-imports
+
+unit: environment
+	$(BIN)/pytest -q --unit
+
+test: console browser
+	$(BIN)/pytest -q -m "not slow and not gpu"
+
+test-all: console browser
+	$(BIN)/pytest -q -m "not gpu"
+
+bench: console
+	$(BIN)/python -m tests.benchmarks
+
+lock: environment
+	$(BIN)/python locks/make_locks.py
+
+clean:
+	rm -rf .venv frontend/node_modules frontend/dist tests/e2e/browser/node_modules
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
