@@ -9,9 +9,10 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from botocore.exceptions import ClientError, ResponseStreamingError
+from botocore.exceptions import ResponseStreamingError
 from django.conf import settings
 
+from config.onemachine.credentials import S3_ADMIN_KEY_ID
 from kernel.crypto import keys
 from kernel.crypto.errors import CiphertextAltered, KeyDestroyed
 from kernel.storage import client, downloads, objects
@@ -190,7 +191,7 @@ def test_the_store_never_sees_plaintext(owner: UUID, stores: Any) -> None:
     small = stored(owner, marker)
     assert content_of(owner, small) == marker
     searched = 0
-    for path in stores.s3_folder.rglob("*"):
+    for path in stores.place.layout.s3.rglob("*"):
         if path.is_file():
             on_disk = path.read_bytes()
             searched += len(on_disk)
@@ -307,9 +308,13 @@ def test_a_wrong_password_is_unavailable_and_not_missing(
         objects.exists(owner, key)
 
 
-def test_the_bucket_is_made_once_however_often_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    name = f"made-{uuid4().hex[:12]}"
-    monkeypatch.setattr(settings, "S3_BUCKET", name)
+def test_the_bucket_is_made_once_however_often_it_is_asked_for(
+    stores: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects.ensure_bucket()
+    monkeypatch.setattr(settings, "S3_BUCKET", name := f"made-{uuid4().hex[:12]}")
+    monkeypatch.setattr(settings, "S3_ACCESS_KEY_ID", S3_ADMIN_KEY_ID)
+    monkeypatch.setattr(settings, "S3_SECRET_ACCESS_KEY", stores.place.credentials.s3_admin_secret)
     with pytest.raises(StorageUnavailable):
         objects.probe()
     try:
@@ -318,8 +323,27 @@ def test_the_bucket_is_made_once_however_often_it_is_asked_for(monkeypatch: pyte
         objects.probe()
     finally:
         client.bucket().client.delete_bucket(Bucket=name)
-    with pytest.raises(ClientError):
-        client.bucket().client.head_bucket(Bucket=name)
+
+
+def test_a_store_that_dies_within_an_upload_keeps_no_half_object(owner: UUID, stores: Any) -> None:
+    before = stored(owner, b"stored before")
+    key = object_key(owner, "files", uuid4())
+
+    class Killing(Pattern):
+        def read(self, size: int, /) -> bytes:
+            if self._position == 2 * PART_BYTES:
+                stores.stop("s3")
+            return super().read(size)
+
+    try:
+        with pytest.raises(StorageUnavailable):
+            objects.put(owner, key, Killing(4 * PART_BYTES))
+    finally:
+        stores.start("s3")
+    assert not objects.exists(owner, key)
+    assert content_of(owner, before) == b"stored before"
+    objects.abandon_uploads(older_than_hours=-1)
+    assert unfinished_uploads(owner) == []
 
 
 def test_nothing_can_be_read_once_the_keys_are_destroyed_even_from_a_copy(owner: UUID) -> None:
