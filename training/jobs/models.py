@@ -34,7 +34,8 @@ class FineTuningJob(ProjectOwned):
 
     Whoever runs it holds a lease until `lease_until` under the number `fence`; a write under an older
     number is refused. A running job with `deploying_since` has its model and waits for it to answer.
-    `attempts` counts, by cause, the runs that ended badly since the last progress.
+    `attempts` counts, by cause, the runs that ended badly since the last progress; a queued job is not
+    taken up again before `not_before`.
     """
 
     base_model = models.ForeignKey(BaseModel, on_delete=models.PROTECT, related_name="+")
@@ -73,6 +74,7 @@ class FineTuningJob(ProjectOwned):
     heartbeat_at = models.DateTimeField(null=True)
     runner = models.CharField(max_length=200, blank=True)
     attempts: "models.JSONField[Any, Any]" = models.JSONField(default=dict)
+    not_before = models.DateTimeField(null=True)
 
     total_steps = models.IntegerField(null=True)
     trained_tokens = models.BigIntegerField(null=True)

@@ -69,6 +69,7 @@ class Migration(migrations.Migration):
                 ("heartbeat_at", models.DateTimeField(null=True)),
                 ("runner", models.CharField(blank=True, max_length=200)),
                 ("attempts", models.JSONField(default=dict)),
+                ("not_before", models.DateTimeField(null=True)),
                 ("total_steps", models.IntegerField(null=True)),
                 ("trained_tokens", models.BigIntegerField(null=True)),
                 (
