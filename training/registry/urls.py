@@ -1,5 +1,11 @@
-"""Addresses of registry."""
+"""Addresses of the registry."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from training.registry import api
+
+urlpatterns = [
+    path("api/v1/base-models", api.BaseModelsView.as_view()),
+    path("api/v1/model-versions", api.ModelVersionsView.as_view()),
+    path("api/v1/model-versions/<str:version_id>", api.ModelVersionView.as_view()),
+]
