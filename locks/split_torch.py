@@ -28,7 +28,7 @@ def entries(listing: str) -> list[str]:
 
 def cpu_entry(torch_entry: str) -> str:
     """The requirement on the CPU build of the same version, with its own hashes."""
-    version = torch_entry.split()[0]
+    version = torch_entry.split(maxsplit=1)[0]
     hashes = [
         line.split()[0]
         for line in (HERE / "torch-cpu-hashes.txt").read_text().splitlines()

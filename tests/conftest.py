@@ -7,23 +7,38 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import django
 import pytest
-from config.onemachine import credentials, environment, layout, ports, table
+from django.db import connections
+from playwright.sync_api import Browser, sync_playwright
+
+from config.onemachine import accounts, credentials, environment, install, layout, ports, table
 from config.onemachine.environment import Place
 from config.onemachine.supervisor import Supervisor
-from django.db import connections
 from kernel.crypto.keyring import create_local_keyring
 
 REPOSITORY = layout.REPOSITORY
 SERVICE_FIXTURES = {"stores", "stack", "browser"}
 PLACE = pytest.StashKey[Place]()
 DJANGO_FAULT = pytest.StashKey[str | None]()
-STACK_STARTS_WITHIN_SECONDS = 240
+STACK_STARTS_WITHIN_SECONDS = 300
+STACK_STOPS_WITHIN_SECONDS = 60
+CHROMIUM_FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--no-zygote",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,6 +56,9 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.update(environment.application(place))
     config.stash[PLACE] = place
     config.stash[DJANGO_FAULT] = set_up_django()
+    if config.stash[DJANGO_FAULT] is None:
+        # The cast's models need Django to be set up first.
+        config.pluginmanager.import_plugin("tests.cast")
 
 
 def set_up_django() -> str | None:
@@ -131,3 +149,93 @@ def close_database_connections() -> None:
         close_pool = getattr(connection, "close_pool", None)
         if close_pool is not None:
             close_pool()
+
+
+@pytest.fixture(scope="session")
+def base_model(pytestconfig: pytest.Config) -> Path:
+    """The bundled base model, prepared once and kept in pytest's cache for later runs."""
+    folder = pytestconfig.cache.mkdir("loomworks") / "smollm2-135m-instruct"
+    subprocess.run([sys.executable, "-m", "training.recipes.base_model", "--output", str(folder)], check=True)
+    return folder
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The whole platform, started as a person would start it."""
+
+    home: Path
+    demo: dict[str, str]
+    pid: int
+
+    @property
+    def url(self) -> str:
+        return self.demo["url"]
+
+
+@pytest.fixture(scope="session")
+def stack(base_model: Path) -> Iterator[Stack]:
+    """`make up` in a folder and on ports of its own; nothing of it is left afterwards."""
+    home = Path(tempfile.mkdtemp(prefix="loomworks-stack-"))
+    folders = layout.prepare(home)
+    shutil.copytree(base_model, folders.base_model, copy_function=link_or_copy)
+    words = home / "up.log"
+    with words.open("wb") as output:
+        popen = subprocess.Popen(
+            [sys.executable, "-m", "config.onemachine", "up"],
+            env={**os.environ, "LOOMWORKS_HOME": str(home), "LOOMWORKS_PORT": "0"},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            process_group=0,
+            preexec_fn=lambda: accounts.die_with_parent(signal.SIGTERM),  # noqa: PLW1509
+        )
+    try:
+        wait_for_greeting(popen, words)
+        yield Stack(home, json.loads(folders.demo.read_text()), popen.pid)
+    finally:
+        popen.terminate()
+        popen.wait(STACK_STOPS_WITHIN_SECONDS)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def link_or_copy(source: str, target: str) -> None:
+    """A second name for the file, or a copy where the cache lies on another file system."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def wait_for_greeting(popen: "subprocess.Popen[bytes]", words: Path) -> None:
+    """Return once `up` says that it is ready; fail with its words when it is not in time."""
+    until = time.monotonic() + STACK_STARTS_WITHIN_SECONDS
+    while "Loomworks is ready" not in words.read_text(errors="replace"):
+        if popen.poll() is not None or time.monotonic() > until:
+            pytest.fail(f"The stack did not start:\n{words.read_text(errors='replace')}")
+        time.sleep(0.2)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium. One per module: while it runs, no asynchronous test can."""
+    program = install.install_browser()
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=str(program),
+            args=list(CHROMIUM_FLAGS),
+            env={**os.environ, **browser_environment(program)},
+        )
+        yield chromium
+        chromium.close()
+
+
+def browser_environment(program: Path) -> dict[str, str | float | bool]:
+    """Libraries and fonts that came with the browser, where the system has none."""
+    variables: dict[str, str | float | bool] = {}
+    libraries, fonts = program.parent / "al2023" / "lib", program.parent / "fonts"
+    linked = subprocess.run(["ldd", str(program)], check=False, capture_output=True, text=True)
+    if "not found" in linked.stdout and libraries.is_dir():
+        variables["LD_LIBRARY_PATH"] = str(libraries)
+    if fonts.is_dir() and not Path("/etc/fonts/fonts.conf").exists():
+        variables["FONTCONFIG_PATH"] = str(fonts)
+    return variables

@@ -11,6 +11,7 @@ import pytest
 import redis
 from botocore.config import Config
 from botocore.exceptions import ClientError
+
 from config.onemachine import environment
 
 if TYPE_CHECKING:
