@@ -23,7 +23,7 @@ from inference.gateway.spool import Spool
 log = structlog.get_logger("inference.gateway")
 
 CHAT_PATH = "/v1/chat/completions"
-Surface = Callable[[Exchange], Awaitable[dict[str, object]]]
+Surface = Callable[[Exchange], Awaitable[None]]
 
 
 class Internal(GatewayFault):
@@ -33,9 +33,9 @@ class Internal(GatewayFault):
 class Gateway:
     """The data plane. Create one per process, `start` it in the running loop, `stop` it at the end.
 
-    As an ASGI application it answers `http` scopes whose path `serves` accepts (anything else gets an OpenAI-style
-    404) and, when it is the whole process, the `lifespan` scope. A mounting application that runs its own lifespan
-    calls `start` and `stop` itself.
+    As an ASGI application it answers `http` scopes whose path `serves` accepts (else OpenAI's 404)
+    and, when it is the whole process, the `lifespan` scope. A mounting application that runs its own
+    lifespan calls `start` and `stop` itself.
     """
 
     paths: tuple[str, ...] = (CHAT_PATH, models.PATH)
@@ -76,7 +76,7 @@ class Gateway:
         await self._meter.start()
 
     async def stop(self) -> None:
-        """Write the usage that waits, then close every connection. Call it after the last request has ended."""
+        """Write the usage that waits, then close every connection. Call it after the last request."""
         await self._meter.stop()
         await self._snapshot.stop()
         await self._directory.aclose()
@@ -120,10 +120,9 @@ class Gateway:
                 return
 
     async def _serve(self, exchange: Exchange) -> None:
-        facts: dict[str, object] = {}
         code: str | None = None
         try:
-            facts = await self._surface(exchange)(exchange)
+            await self._surface(exchange)(exchange)
         except ClientLeft:
             code = "client_left"
         except GatewayFault as fault:
@@ -132,7 +131,7 @@ class Gateway:
         except Exception as error:
             code = "internal_error"
             log.exception("request_crashed", request_id=str(exchange.request_id), error=type(error).__name__)
-            await self._tell(exchange, Internal("The server had an error while processing your request."))
+            await self._tell(exchange, Internal("The server had an error while processing the request."))
         log.info(
             "request",
             request_id=str(exchange.request_id),
@@ -141,7 +140,7 @@ class Gateway:
             status=exchange.status,
             code=code,
             ms=round(exchange.elapsed_ms, 2),
-            **facts,
+            **exchange.facts,
         )
 
     def _surface(self, exchange: Exchange) -> Surface:

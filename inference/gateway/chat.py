@@ -10,6 +10,7 @@ from inference.gateway.completion import Completer, Plan
 from inference.gateway.contract import ChatEvent, Finished, GatewayConfig, Token
 from inference.gateway.faults import GatewayFault, ModelFailed, ModelTimedOut
 from inference.gateway.http import Attended, Exchange
+from inference.gateway.ids import rendered
 from inference.gateway.rendering import KEEP_ALIVE, ChunkWriter, completion_body, fault_event
 from inference.gateway.requests import parse_chat_request
 
@@ -22,16 +23,13 @@ class ChatSurface:
     def __init__(self, config: GatewayConfig, *, authenticator: Authenticator, completer: Completer) -> None:
         self._config, self._authenticator, self._completer = config, authenticator, completer
 
-    async def serve(self, exchange: Exchange) -> dict[str, object]:
-        """Answer one request; returns what its log line says. Raises `GatewayFault`, `ClientLeft`."""
+    async def serve(self, exchange: Exchange) -> None:
+        """Answer one request. Raises `GatewayFault`, `ClientLeft`."""
         principal = await self._authenticator.principal(exchange.headers)
         must(principal, "inference.complete")
         request = parse_chat_request(await exchange.body(self._config))
         plan = await self._completer.plan(principal, request, request_id=exchange.request_id)
-        exchange.extra_headers += [
-            (b"x-loomworks-digest", plan.deployment.digest.encode("latin-1")),
-            (b"x-loomworks-model-version", plan.deployment.model_version_id.encode("latin-1")),
-        ]
+        self._describe(exchange, plan)
         try:
             async with (
                 Attended(exchange, deadline_seconds=self._config.request_timeout_seconds) as attended,
@@ -41,16 +39,28 @@ class ChatSurface:
                 finished = await serve(exchange, plan, events, attended)
         except TimeoutError:
             raise ModelTimedOut(_DEADLINE) from None
-        return {
-            "project_id": principal.project_id,
-            "key_id": principal.key_id,
-            "deployment_id": plan.deployment.deployment_id,
-            "digest": plan.deployment.digest,
-            "prompt_tokens": finished.usage.prompt_tokens,
-            "completion_tokens": finished.usage.completion_tokens,
-            "finish_reason": finished.finish_reason,
-            "stream": request.stream,
-        }
+        exchange.facts.update(
+            prompt_tokens=finished.usage.prompt_tokens,
+            completion_tokens=finished.usage.completion_tokens,
+            finish_reason=finished.finish_reason,
+        )
+
+    @staticmethod
+    def _describe(exchange: Exchange, plan: Plan) -> None:
+        deployment, principal = plan.deployment, plan.principal
+        model_version = rendered("mv-", deployment.model_version_id)
+        exchange.extra_headers += [
+            (b"x-loomworks-digest", deployment.digest.encode("latin-1")),
+            (b"x-loomworks-model-version", model_version.encode("latin-1")),
+        ]
+        exchange.facts.update(
+            organization_id=principal.organization_id,
+            project_id=principal.project_id,
+            key_id=principal.key_id,
+            deployment_id=deployment.deployment_id,
+            digest=deployment.digest,
+            stream=plan.request.stream,
+        )
 
     async def _whole(
         self, exchange: Exchange, plan: Plan, events: AsyncGenerator[ChatEvent, None], attended: Attended

@@ -31,7 +31,7 @@ class ClientLeft(Exception):
 
 
 class Exchange:
-    """One request and its answer. `status` is 0 until the answer has begun."""
+    """One request and its answer. `status` is 0 until the answer has begun; `facts` go to the log line."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._receive, self._send = receive, send
@@ -42,6 +42,7 @@ class Exchange:
         self.request_id: UUID = uuid7()
         self.extra_headers: Headers = []
         self.status = 0
+        self.facts: dict[str, object] = {}
 
     @property
     def elapsed_ms(self) -> float:
@@ -75,7 +76,8 @@ class Exchange:
             message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise ClientLeft
-            body += message.get("body", b"")
+            part: bytes = message.get("body", b"")
+            body += part
             if len(body) > limit:
                 raise BodyTooLarge(f"The request body is larger than {limit} bytes.")
             if not message.get("more_body", False):
@@ -123,7 +125,7 @@ class Exchange:
 
 
 class Attended:
-    """A block that is left with `ClientLeft` as soon as the client is gone, and with `TimeoutError` at a deadline.
+    """A block that is left with `ClientLeft` once the client is gone, and with `TimeoutError` at a deadline.
 
     `done()` ends the watch before the last byte is sent, after which a disconnect is the normal end.
     """

@@ -17,11 +17,12 @@ class ModelsSurface:
     def __init__(self, *, authenticator: Authenticator, completer: Completer, snapshot: Snapshot) -> None:
         self._authenticator, self._completer, self._snapshot = authenticator, completer, snapshot
 
-    async def serve(self, exchange: Exchange) -> dict[str, object]:
-        """Answer one request; returns what its log line says. Raises `GatewayFault`."""
+    async def serve(self, exchange: Exchange) -> None:
+        """Answer one request. Raises `GatewayFault`."""
         principal = await self._authenticator.principal(exchange.headers)
         must(principal, "inference.complete")
         organization_id = principal.organization_id
+        exchange.facts.update(project_id=principal.project_id, key_id=principal.key_id)
         model = exchange.path.removeprefix(PATH).removeprefix("/")
         if model:
             deployment = await self._completer.deployment(principal, model)
@@ -31,4 +32,3 @@ class ModelsSurface:
             deployments = project.deployments.values() if project else ()
             ready = [model_object(one, organization_id) for one in deployments if one.state == "ready"]
             await exchange.answer(orjson.dumps({"object": "list", "data": ready}))
-        return {"project_id": principal.project_id, "key_id": principal.key_id}
