@@ -1,1 +1,53 @@
-"""Tables of deployments."""
+"""Deployments: the aliases that clients call, and what answers under each."""
+
+from django.db import models
+from django.db.models.functions import Now
+
+from kernel import ids
+from tenants.organizations.models import ProjectOwned
+from training.registry.models import ModelVersion
+
+
+class DeploymentState(models.TextChoices):
+    """Where a deployment is between wish and answer."""
+
+    LOADING = "loading"
+    READY = "ready"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+class Deployment(ProjectOwned):
+    """A stable alias in one project and the model behind it: the base itself, or a model version of it.
+
+    `digest` names what must answer: the adapter's files, or the base model's. `fault` is the code of the
+    last failed attempt and `error` its sentence, both empty when nothing is wrong. `claimed_until` is
+    the lease of the worker that is loading it now.
+    """
+
+    alias = models.CharField(max_length=250)
+    state = models.CharField(max_length=20, choices=DeploymentState.choices, default=DeploymentState.LOADING)
+    base_model = models.CharField(max_length=100)
+    model_version = models.ForeignKey(
+        ModelVersion, null=True, on_delete=models.PROTECT, db_constraint=False, related_name="+"
+    )
+    digest = models.CharField(max_length=64, blank=True)
+    fault = models.CharField(max_length=50, blank=True)
+    error = models.CharField(max_length=500, blank=True)
+    attempts = models.PositiveIntegerField(default=0)
+    claimed_until = models.DateTimeField(null=True)
+    updated_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization_id", "project", "alias"], name="deployment_alias_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    @property
+    def public_id(self) -> str:
+        return ids.render("dep", self.id)

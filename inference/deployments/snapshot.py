@@ -1,0 +1,153 @@
+"""Publication of the serving snapshot: everything the gateway may know of keys and deployments.
+
+PostgreSQL is the truth, Valkey the copy. Reading and writing happen under one lock, so that what was read
+before a change can never overwrite what was published after it (a revoked key must not come back).
+"""
+
+from collections.abc import Iterator
+from typing import Any, cast
+from uuid import UUID
+
+import structlog
+from django.db import connection
+from django.db.models import Model
+
+from inference.deployments.entries import (
+    CHANGED,
+    KEY_PREFIX,
+    PROJECT_PREFIX,
+    READY,
+    Entries,
+    entries_of_keys,
+    entries_of_projects,
+)
+from inference.deployments.valkey import valkey
+from kernel.tenancy.scope import across_tenants, acting_for
+from tenants.access.models import ApiKey
+from tenants.organizations.models import Project
+
+LOCK = 7_203_116
+BATCH = 500
+
+log = structlog.get_logger()
+
+
+def publish_key(organization_id: UUID, key_id: UUID) -> None:
+    """Publish one API key as it is now; a revoked one disappears. Raises `redis.RedisError`."""
+    with acting_for(organization_id):
+        _lock()
+        _write(entries_of_keys(ApiKey.objects.filter(pk=key_id)))
+
+
+def publish_project(organization_id: UUID, project_id: UUID) -> None:
+    """Publish a project's deployments as they are now. Raises `redis.RedisError`."""
+    with acting_for(organization_id):
+        _lock()
+        _write(entries_of_projects(Project.objects.filter(pk=project_id)))
+
+
+def publish_everything() -> int:
+    """Publish all keys and projects and remove what is no more; answers how many entries changed.
+
+    Only then does the snapshot count as ready. Raises `redis.RedisError`.
+    """
+    changed = 0
+    for after in _batches(Project):
+        changed += _write_batch(Project, after)
+    for after in _batches(ApiKey):
+        changed += _write_batch(ApiKey, after)
+    changed += _remove_unknown(PROJECT_PREFIX) + _remove_unknown(KEY_PREFIX)
+    if not is_ready():
+        valkey().set(READY, "1")
+        valkey().publish(CHANGED, READY)
+        log.info("snapshot.published", changed=changed)
+    return changed
+
+
+def is_ready() -> bool:
+    """Whether Valkey holds a whole snapshot; it does not after it was wiped. Raises `redis.RedisError`."""
+    return bool(valkey().exists(READY))
+
+
+def _lock() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+
+
+def _batches(kind: type[Model]) -> Iterator[UUID | None]:
+    """The id before each batch, the first being None."""
+    after: UUID | None = None
+    while True:
+        with across_tenants():
+            found = list(_rows(kind, after).values_list("pk", flat=True)[:BATCH])
+        if not found:
+            return
+        yield after
+        after = found[-1]
+
+
+def _write_batch(kind: type[Model], after: UUID | None) -> int:
+    with across_tenants():
+        _lock()
+        rows = list(_rows(kind, after)[:BATCH])
+        if kind is Project:
+            return _write(entries_of_projects(cast(list[Project], rows)))
+        return _write(entries_of_keys(cast(list[ApiKey], rows)))
+
+
+def _rows(kind: Any, after: UUID | None) -> Any:
+    rows = kind.objects.order_by("pk")
+    return rows.filter(pk__gt=after) if after else rows
+
+
+def _remove_unknown(prefix: str) -> int:
+    removed = 0
+    names: list[str] = []
+    for raw in valkey().scan_iter(match=f"{prefix}*", count=BATCH):
+        names.append(cast(bytes, raw).decode())
+        if len(names) == BATCH:
+            removed += _remove_unless_known(prefix, names)
+            names = []
+    return removed + _remove_unless_known(prefix, names)
+
+
+def _remove_unless_known(prefix: str, names: list[str]) -> int:
+    if not names:
+        return 0
+    idents = [name.removeprefix(prefix) for name in names]
+    with across_tenants():
+        _lock()
+        known = _known_keys(idents) if prefix == KEY_PREFIX else _known_projects(idents)
+        gone: Entries = {prefix + ident: None for ident in idents if ident not in known}
+        return _write(gone)
+
+
+def _known_keys(hashes: list[str]) -> set[str]:
+    return set(
+        ApiKey.objects.filter(secret_hash__in=hashes, revoked_at=None).values_list("secret_hash", flat=True)
+    )
+
+
+def _known_projects(texts: list[str]) -> set[str]:
+    wanted = [UUID(text) for text in texts if len(text) == 36]
+    return {str(pk) for pk in Project.objects.filter(pk__in=wanted).values_list("pk", flat=True)}
+
+
+def _write(entries: Entries) -> int:
+    """Write what differs and say so to the gateways; answers how many entries that were."""
+    if not entries:
+        return 0
+    names = list(entries)
+    present = cast(list[bytes | None], valkey().mget(names))
+    differing = [name for name, value in zip(names, present, strict=True) if value != entries[name]]
+    pipeline = valkey().pipeline(transaction=False)
+    for name in differing:
+        value = entries[name]
+        if value is None:
+            pipeline.delete(name)
+        else:
+            pipeline.set(name, value)
+        pipeline.publish(CHANGED, name)
+    if differing:
+        pipeline.execute()
+    return len(differing)
