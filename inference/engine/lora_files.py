@@ -6,6 +6,7 @@ Format: https://huggingface.co/docs/safetensors (8 bytes of little-endian length
 import json
 import math
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,8 +80,8 @@ def read_tensors(path: Path, shapes: dict[str, tuple[int, ...]], rank: int) -> l
     header, begin = _header(path)
     header.pop("__metadata__", None)
     tensors = [_tensor(name, entry, begin) for name, entry in header.items()]
-    _check_layout(tensors, begin, path.stat().st_size)
     _check_pairs(tensors)
+    _check_layout(tensors, begin, path.stat().st_size)
     for tensor in tensors:
         _check_shape(tensor, shapes, rank)
     return tensors
@@ -133,9 +134,9 @@ def _check_layout(tensors: list[LoraTensor], begin: int, end: int) -> None:
 
 
 def _check_pairs(tensors: list[LoraTensor]) -> None:
-    names = [(tensor.target, tensor.side) for tensor in tensors]
-    for target, side in names:
-        if names.count((target, side)) != 1 or (target, "B" if side == "A" else "A") not in names:
+    counts = Counter((tensor.target, tensor.side) for tensor in tensors)
+    for target, _ in counts:
+        if counts[target, "A"] != 1 or counts[target, "B"] != 1:
             raise InvalidAdapter(f"the module of `{target}` has not exactly one lora_A and one lora_B")
 
 
