@@ -49,6 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Choose a home, ports and secrets for this run, before anything imports the settings."""
     config.addinivalue_line("markers", "unit: needs no service (set by itself)")
+    config.addinivalue_line("markers", "services: starts services itself, so it is no unit test")
     home = Path(tempfile.mkdtemp(prefix="loomworks-tests-"))
     folders = layout.prepare(home)
     place = Place(folders, ports.any_free(), credentials.load(folders.secrets))
@@ -87,6 +88,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     others = []
     for item in items:
         needs_services = SERVICE_FIXTURES & set(getattr(item, "fixturenames", ()))
+        needs_services |= {"services"} & {mark.name for mark in item.iter_markers()}
         if not needs_services and item.get_closest_marker("slow") is None:
             item.add_marker("unit")
         else:

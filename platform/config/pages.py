@@ -1,6 +1,7 @@
 """Pages that Django renders itself: signing in and out, and the console's one page."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib.auth import views as auth_views
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -39,7 +40,7 @@ class SignOut(auth_views.LogoutView):
 def console(request: HttpRequest, path: str = "") -> HttpResponse:
     """The console's page, whatever its route: the browser does the rest."""
     if not request.user.is_authenticated:
-        return redirect(f"/accounts/sign-in?next={request.get_full_path()}")
+        return redirect(f"/accounts/sign-in?{urlencode({'next': request.get_full_path()})}")
     response = render(request, "console.html")
     response["Cache-Control"] = "no-store"
     return response

@@ -139,6 +139,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["tenants.access.gate.NamedPermission"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "kernel.api.negotiation.OneRepresentation",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "kernel.api.errors.handle",
     "UNAUTHENTICATED_USER": None,
@@ -163,11 +164,12 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 
 STATIC_URL = "/static/"
-STATIC_ROOT = LOOMWORKS_HOME / "static"
 CONSOLE_BUILD = ROOT / "frontend" / "dist"
 STATICFILES_DIRS = [CONSOLE_BUILD] if CONSOLE_BUILD.is_dir() else []
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
+# Vite puts a hash of the content into the name of what it builds.
+WHITENOISE_IMMUTABLE_FILE_TEST = r"^/static/assets/.+-[A-Za-z0-9_-]{8,}\.\w+$"
 DJANGO_VITE = {"default": {"dev_mode": False, "manifest_path": CONSOLE_BUILD / "manifest.json"}}
 
 MAX_FILE_BYTES = 512 * 1024 * 1024

@@ -10,10 +10,13 @@ from rest_framework.response import Response
 from kernel import ids
 from kernel.api.pages import page
 from kernel.errors import InvalidRequest, NotFound
+from kernel.tenancy.scope import acting_for
 from tenants.access import services, sessions
+from tenants.access.authentication import principal_of_session
 from tenants.access.endpoint import Endpoint
 from tenants.access.models import ApiKey, Member, User
 from tenants.access.permissions import Permission, Role
+from tenants.access.principal import Principal
 from tenants.organizations.models import Organization, Project
 
 
@@ -89,10 +92,12 @@ class SessionView(Endpoint):
     """Who is signed in, where, and what they may do."""
 
     permission = Permission.ORGANIZATION_READ
+    scoped = False
 
     @extend_schema(responses=SessionSerializer)
     def get(self, request: Request) -> Response:
-        return Response(_show_session(self))
+        with self.scope():
+            return Response(_show_session(self.principal))
 
     @extend_schema(request=SessionChoiceSerializer, responses=SessionSerializer)
     def put(self, request: Request) -> Response:
@@ -101,7 +106,11 @@ class SessionView(Endpoint):
         choice = SessionChoiceSerializer(data=request.data)
         choice.is_valid(raise_exception=True)
         _choose(request, choice.validated_data)
-        return Response({"switched": True})
+        principal = principal_of_session(request._request)
+        if principal is None:
+            raise NotFound("There is no project to work in there.")
+        with acting_for(principal.organization_id):
+            return Response(_show_session(principal))
 
 
 class ApiKeysView(Endpoint):
@@ -119,7 +128,7 @@ class ApiKeysView(Endpoint):
         body = ApiKeyRequestSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         project = Project.objects.get(pk=self.principal.project_id)
-        made = services.make_api_key(body.validated_data["name"], project=project, by=_person(self))
+        made = services.make_api_key(body.validated_data["name"], project=project, by=_person(self.principal))
         return Response({**_show_key(made.key), "secret": made.secret}, status=201)
 
 
@@ -139,8 +148,8 @@ class ApiKeyView(Endpoint):
         return Response(status=204)
 
 
-def _person(endpoint: Endpoint) -> User | None:
-    return User.objects.filter(pk=endpoint.principal.user_id).first()
+def _person(principal: Principal) -> User | None:
+    return User.objects.filter(pk=principal.user_id).first()
 
 
 def _show_key(key: ApiKey) -> dict[str, Any]:
@@ -165,19 +174,15 @@ def _choose(request: Request, choice: dict[str, str]) -> None:
         session[sessions.ORGANIZATION_KEY] = str(wanted)
         session.pop(sessions.PROJECT_KEY, None)
     if project := choice.get("project_id"):
-        session[sessions.PROJECT_KEY] = str(ids.parse("proj", project, param="project_id"))
-        if (
-            sessions.principal_for(
-                request.user, session.get(sessions.ORGANIZATION_KEY), session[sessions.PROJECT_KEY]
-            )
-            is None
-        ):
+        chosen = ids.parse("proj", project, param="project_id")
+        found = sessions.principal_for(request.user, session.get(sessions.ORGANIZATION_KEY), str(chosen))
+        if found is None or found.project_id != chosen:
             raise NotFound("There is no such project.", param="project_id")
+        session[sessions.PROJECT_KEY] = str(chosen)
 
 
-def _show_session(endpoint: Endpoint) -> dict[str, Any]:
-    principal = endpoint.principal
-    person = _person(endpoint)
+def _show_session(principal: Principal) -> dict[str, Any]:
+    person = _person(principal)
     organization = Organization.objects.get(pk=principal.organization_id)
     project = Project.objects.get(pk=principal.project_id)
     member = Member.objects.filter(user=person).first() if person else None

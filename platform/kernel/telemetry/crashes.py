@@ -7,7 +7,7 @@ from typing import Any
 import sentry_sdk
 from sentry_sdk.types import Event, Hint
 
-SECRET = re.compile(r"lw_[A-Za-z0-9_]{8,}|(?i:bearer)\s+\S+|://[^/\s:@]+:[^/\s@]+@")
+SECRET = re.compile(r"lw_[A-Za-z0-9_]{8,}|(?i:bearer)\s+\S+|://[^/\s:@]*:[^/\s@]+@")
 REMOVED = "[removed]"
 DROPPED = {"breadcrumbs", "extra", "user", "server_name", "logentry", "message"}
 
@@ -18,7 +18,6 @@ def report_to(dsn: str, *, release: str, transport: Callable[..., Any] | None = 
         dsn=dsn,
         release=release,
         transport=transport,
-        send_default_pii=False,
         include_local_variables=False,
         max_request_body_size="never",
         max_breadcrumbs=0,

@@ -33,3 +33,6 @@ def configure(*, level: str = "INFO") -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
+    # They log every request they send, with its address.
+    for chatty in ("httpx", "httpcore", "botocore", "urllib3"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)

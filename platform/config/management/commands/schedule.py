@@ -31,6 +31,8 @@ class Command(BaseCommand):
     help = "Run the schedule and deliver the outbox. A second one waits until the first is gone."
 
     def handle(self, *args: Any, **options: Any) -> None:
+        # Subscribers live in the rooms' tasks, which Celery reads late.
+        app.loader.import_default_modules()
         stopping = threading.Event()
 
         def stop(number: int, frame: FrameType | None) -> None:
@@ -49,7 +51,7 @@ class Command(BaseCommand):
 def _lead(stopping: threading.Event) -> None:
     """Work while the lease is held; the lease is a lock of one connection, so a dead process loses it."""
     with psycopg.connect(**dispatcher.connection_parameters(), autocommit=True) as lease:
-        while not lease.execute("SELECT pg_try_advisory_lock(%s)", [LEASE]).fetchone() == (True,):
+        while lease.execute("SELECT pg_try_advisory_lock(%s)", [LEASE]).fetchone() != (True,):
             if stopping.wait(RETRY_SECONDS):
                 return
         log.info("schedule.leading")
