@@ -1,5 +1,12 @@
 """Addresses of deployments."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from inference.deployments import api
+
+urlpatterns = [
+    path("api/v1/deployments", api.DeploymentsView.as_view()),
+    path("api/v1/deployments/<str:deployment_id>", api.DeploymentView.as_view()),
+    path("api/v1/deployments/<str:deployment_id>/stop", api.StopView.as_view()),
+    path("api/v1/deployments/<str:deployment_id>/start", api.StartView.as_view()),
+]

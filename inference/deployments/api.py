@@ -1,0 +1,106 @@
+"""REST: deployments."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from inference.deployments import services
+from inference.deployments.models import Deployment, DeploymentState
+from kernel import ids
+from kernel.api.pages import page
+from kernel.errors import NotFound
+from tenants.access.endpoint import Endpoint
+from tenants.access.permissions import Permission
+
+
+class DeploymentSerializer(serializers.Serializer[Any]):
+    """An alias and what answers under it."""
+
+    id = serializers.CharField()
+    alias = serializers.CharField()
+    state = serializers.ChoiceField(choices=DeploymentState.choices)
+    model_version_id = serializers.CharField(allow_null=True)
+    base_model = serializers.CharField()
+    digest = serializers.CharField()
+    error = serializers.CharField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+class DeploymentPageSerializer(serializers.Serializer[Any]):
+    """A page of deployments."""
+
+    data = DeploymentSerializer(many=True)  # type: ignore[assignment]
+    has_more = serializers.BooleanField()
+    first_id = serializers.CharField(allow_null=True)
+    last_id = serializers.CharField(allow_null=True)
+
+
+class DeploymentsView(Endpoint):
+    """The project's deployments."""
+
+    permission = Permission.DEPLOYMENT_READ
+
+    @extend_schema(responses=DeploymentPageSerializer)
+    def get(self, request: Request) -> Response:
+        rows = Deployment.objects.filter(project_id=self.principal.project_id)
+        return Response(page(rows, request.query_params, prefix="dep", show=_show))
+
+
+class DeploymentView(Endpoint):
+    """One deployment."""
+
+    permission = Permission.DEPLOYMENT_READ
+
+    @extend_schema(responses=DeploymentSerializer)
+    def get(self, request: Request, deployment_id: str) -> Response:
+        return Response(_show(_find(self, deployment_id)))
+
+
+class StopView(Endpoint):
+    """Take a deployment out of service."""
+
+    permission = Permission.DEPLOYMENT_WRITE
+
+    @extend_schema(request=None, responses=DeploymentSerializer)
+    def post(self, request: Request, deployment_id: str) -> Response:
+        services.stop_deployment(_find(self, deployment_id))
+        return Response(_show(_find(self, deployment_id)))
+
+
+class StartView(Endpoint):
+    """Put a deployment back into service."""
+
+    permission = Permission.DEPLOYMENT_WRITE
+
+    @extend_schema(request=None, responses=DeploymentSerializer)
+    def post(self, request: Request, deployment_id: str) -> Response:
+        services.start_deployment(_find(self, deployment_id))
+        return Response(_show(_find(self, deployment_id)))
+
+
+def _find(endpoint: Endpoint, deployment_id: str) -> Deployment:
+    found: Deployment | None = Deployment.objects.filter(
+        pk=ids.parse("dep", deployment_id), project_id=endpoint.principal.project_id
+    ).first()
+    if found is None:
+        raise NotFound(f"There is no deployment '{deployment_id}'.")
+    return found
+
+
+def _show(deployment: Deployment) -> dict[str, Any]:
+    version_id = deployment.model_version_id
+    return {
+        "id": deployment.public_id,
+        "alias": deployment.alias,
+        "state": deployment.state,
+        "model_version_id": ids.render("mv", version_id) if version_id else None,
+        "base_model": deployment.base_model,
+        "digest": deployment.digest,
+        "error": deployment.error or None,
+        "created_at": deployment.created_at,
+        "updated_at": deployment.updated_at,
+    }

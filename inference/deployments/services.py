@@ -1,0 +1,117 @@
+"""What people do with deployments, and how a new model gets its own."""
+
+from uuid import UUID
+
+from django.db.models.functions import Now
+
+from inference.deployments.models import Deployment, DeploymentState
+from kernel.audit.log import record
+from kernel.errors import Conflict
+from kernel.events.outbox import Happening, emit
+from training.registry.models import BaseModel, ModelVersion
+
+PROJECT_BASE_MODEL = "smollm2-135m-instruct"
+CREATED = "inference.deployment.created.v1"
+STARTED = "inference.deployment.started.v1"
+STOPPED = "inference.deployment.stopped.v1"
+READY = "inference.deployment.ready.v1"
+FAILED = "inference.deployment.failed.v1"
+OUTCOMES = {DeploymentState.READY.value: READY, DeploymentState.FAILED.value: FAILED}
+
+
+def deploy_base_model(project_id: UUID) -> Deployment:
+    """Give a project of the current organization the base model itself; once, however often asked."""
+    base = BaseModel.objects.filter(name=PROJECT_BASE_MODEL).first()
+    return _deploy(
+        Deployment(
+            project_id=project_id,
+            alias=PROJECT_BASE_MODEL,
+            base_model=PROJECT_BASE_MODEL,
+            digest=base.digest if base else "",
+        )
+    )
+
+
+def deploy_model_version(version: ModelVersion) -> Deployment:
+    """Give a model version of the current organization its alias; once, however often asked.
+
+    Asked again, it tells again how loading ended: whoever asked may not have heard.
+    Raises `Conflict` when another model holds the alias in the project.
+    """
+    deployment = _deploy(
+        Deployment(
+            project_id=version.project_id,
+            created_by_id=version.created_by_id,
+            alias=version.name,
+            base_model=version.base_model.name,
+            model_version=version,
+            digest=version.digest,
+        )
+    )
+    if deployment.model_version_id != version.pk:
+        raise Conflict(f"The alias '{version.name}' belongs to another model in this project.")
+    if deployment.state in OUTCOMES:
+        tell(OUTCOMES[deployment.state], deployment)
+    return deployment
+
+
+def stop_deployment(deployment: Deployment) -> None:
+    """Take a model out of service: the gateway refuses it from the event on. Stopping twice is one stop."""
+    changed = (
+        Deployment.objects.filter(pk=deployment.pk)
+        .exclude(state=DeploymentState.STOPPED)
+        .update(state=DeploymentState.STOPPED, updated_at=Now(), fault="", error="", claimed_until=None)
+    )
+    if changed:
+        record("deployment.stop", deployment.public_id)
+        tell(STOPPED, deployment)
+
+
+def start_deployment(deployment: Deployment) -> None:
+    """Put a stopped or failed model back into service. Raises `Conflict` when it is not out of service."""
+    changed = Deployment.objects.filter(
+        pk=deployment.pk, state__in=[DeploymentState.STOPPED, DeploymentState.FAILED]
+    ).update(
+        state=DeploymentState.LOADING,
+        updated_at=Now(),
+        fault="",
+        error="",
+        attempts=0,
+        claimed_until=None,
+    )
+    if not changed:
+        raise Conflict("The deployment is in service or on its way already.")
+    record("deployment.start", deployment.public_id)
+    tell(STARTED, deployment)
+
+
+def tell(name: str, deployment: Deployment) -> None:
+    """Say what happened to a deployment; consoles read it again, the snapshot follows."""
+    version_id = deployment.model_version_id
+    emit(
+        Happening(
+            name=name,
+            aggregate_id=deployment.pk,
+            project_id=deployment.project_id,
+            resource="deployment",
+            resource_id=deployment.public_id,
+            payload={
+                "deployment_id": str(deployment.pk),
+                "model_version_id": str(version_id) if version_id else None,
+                "alias": deployment.alias,
+                "error": deployment.error or None,
+            },
+        )
+    )
+
+
+def _deploy(wanted: Deployment) -> Deployment:
+    wanted.stamp()
+    present = Deployment.objects.filter(project_id=wanted.project_id, alias=wanted.alias)
+    # An event may be delivered twice at the same time: the unique alias decides, without a fault.
+    Deployment.objects.bulk_create([wanted], ignore_conflicts=True)
+    deployment: Deployment = present.get()
+    if deployment.pk == wanted.pk:
+        record("deployment.create", deployment.public_id, alias=deployment.alias)
+        tell(CREATED, deployment)
+    return deployment

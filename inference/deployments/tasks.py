@@ -1,0 +1,62 @@
+"""The worker's doors to deployments and the serving snapshot."""
+
+from uuid import UUID
+
+from celery import shared_task
+
+from inference.deployments import execution, reconciliation, services, snapshot
+from kernel.events.subscribers import Event, subscriber
+from training.registry.models import ModelVersion
+
+CHANGES = (
+    services.CREATED,
+    services.STARTED,
+    services.STOPPED,
+    services.READY,
+    services.FAILED,
+    reconciliation.LOST,
+)
+
+
+@subscriber("tenants.api_key.created.v1", "tenants.api_key.revoked.v1", holds_scope=False)
+def publish_api_key(event: Event, *, organization_id: UUID) -> None:
+    """Tell the gateways of a key that was made or revoked."""
+    snapshot.publish_key(organization_id, event.aggregate_id)
+
+
+@subscriber(*CHANGES, holds_scope=False)
+def publish_project(event: Event, *, organization_id: UUID) -> None:
+    """Tell the gateways what a project serves now."""
+    if event.project_id is not None:
+        snapshot.publish_project(organization_id, event.project_id)
+
+
+@subscriber("tenants.project.created.v1")
+def deploy_base_model(event: Event) -> None:
+    """A new project can talk to the base model at once."""
+    services.deploy_base_model(event.aggregate_id)
+
+
+@subscriber("training.model_version.registered.v1")
+def deploy_model_version(event: Event) -> None:
+    """A new model version gets its alias."""
+    version_id = UUID(event.payload["model_version_id"])
+    services.deploy_model_version(ModelVersion.objects.select_related("base_model").get(pk=version_id))
+
+
+@subscriber(services.CREATED, services.STARTED, holds_scope=False)
+def load_deployment(event: Event, *, organization_id: UUID) -> None:
+    """Bring a deployment into service."""
+    execution.load(organization_id, event.aggregate_id)
+
+
+@shared_task(name="inference.deployments.tasks.reconcile", queue="default")
+def reconcile() -> None:
+    """What should run against what does."""
+    reconciliation.reconcile()
+
+
+@shared_task(name="inference.deployments.tasks.publish_snapshot", queue="default")
+def publish_snapshot() -> None:
+    """The whole snapshot, as a net under the events."""
+    snapshot.publish_everything()
