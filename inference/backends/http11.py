@@ -37,7 +37,7 @@ class Connection(asyncio.Protocol):
         self.headers: dict[bytes, bytes] = {}
         self._body: list[bytes] = []
         self._size = 0
-        self._has_head = self._complete = self._released = False
+        self._has_head = self._complete = self._released = self._keeps_alive = False
 
     @property
     def usable(self) -> bool:
@@ -114,7 +114,7 @@ class Connection(asyncio.Protocol):
         if self._drain is not None:
             self._drain.cancel()
             self._drain = None
-        if self.usable and self._parser.should_keep_alive():
+        if self.usable and self._keeps_alive:
             self.reused = True
             self._on_idle(self)
         else:
@@ -164,6 +164,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         self._complete = True
+        self._keeps_alive = self._parser.should_keep_alive()  # llhttp knows only now
         if self._released:
             self._settle()
 

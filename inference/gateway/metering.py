@@ -98,6 +98,7 @@ class Meter:
         records = [record for record, _ in batch]
         if not (await self._to_valkey(records) or await self._to_disk(records)):
             return False
+        self._spool_full = False
         for _, safe in batch:
             self._waiting.popleft()
             if not safe.done():
@@ -129,7 +130,6 @@ class Meter:
             self._spool_full = True
             log.error("usage_spool_unusable", error=type(error).__name__, waiting=len(self._waiting))
             return False
-        self._spool_full = False
         return True
 
     async def _tend_forever(self) -> None:
@@ -137,7 +137,7 @@ class Meter:
         while True:
             try:
                 while time.monotonic() >= self._valkey_down_until and await self._drain_one():
-                    self._spool_full = False
+                    pass
                 if time.monotonic() >= next_trim:
                     next_trim = time.monotonic() + _TRIM_SECONDS
                     await self._trim()
