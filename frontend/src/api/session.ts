@@ -1,0 +1,29 @@
+/** Who is signed in, and where: organization, project, permissions. */
+import { queryOptions, useMutation, useSuspenseQuery } from "@tanstack/react-query";
+import { selectProject } from "./browser";
+import { api, body } from "./client";
+import type { Session } from "./types";
+
+export const sessionQuery = queryOptions({
+  queryKey: ["session"],
+  queryFn: async ({ signal }) => {
+    const session = body(await api.GET("/api/v1/session", { signal }));
+    selectProject(session.project.id);
+    return session;
+  },
+  staleTime: 5 * 60_000,
+});
+
+/** The session inside the shell, where it is always there. */
+export function useSession(): Session {
+  return useSuspenseQuery(sessionQuery).data;
+}
+
+export function useSwitchSession() {
+  return useMutation({
+    mutationFn: async (change: { project_id?: string; organization_id?: string }) =>
+      body(await api.PUT("/api/v1/session", { body: change })),
+    // Everything on the page belonged to the other project: begin afresh rather than show a mixture.
+    onSuccess: () => { location.assign("/"); },
+  });
+}
