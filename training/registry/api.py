@@ -28,7 +28,7 @@ class BaseModelSerializer(serializers.Serializer[Any]):
 class BaseModelListSerializer(serializers.Serializer[Any]):
     """All of them."""
 
-    data = BaseModelSerializer(many=True)
+    data = BaseModelSerializer(many=True)  # type: ignore[assignment]
 
 
 class LineageSerializer(serializers.Serializer[Any]):
@@ -58,7 +58,7 @@ class ModelVersionSerializer(serializers.Serializer[Any]):
 class ModelVersionPageSerializer(serializers.Serializer[Any]):
     """A page of model versions."""
 
-    data = ModelVersionSerializer(many=True)
+    data = ModelVersionSerializer(many=True)  # type: ignore[assignment]
     has_more = serializers.BooleanField()
     first_id = serializers.CharField(allow_null=True)
     last_id = serializers.CharField(allow_null=True)

@@ -50,7 +50,10 @@ def describe(folder: Path) -> Described:
 
 def count_parameters(folder: Path) -> int:
     """How many numbers the weights have, from the headers of the safetensors files."""
-    return sum(_count(path) for path in sorted(folder.glob("*.safetensors")))
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        raise FileNotFoundError("no *.safetensors")
+    return sum(_count(path) for path in weights)
 
 
 def _count(path: Path) -> int:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from kernel import ids
 from kernel.audit.log import record
 from kernel.events.outbox import Happening, emit
 from training.registry.folders import Described, describe
@@ -63,7 +62,7 @@ def announce(version: ModelVersion) -> None:
             resource_id=version.public_id,
             payload={
                 "model_version_id": str(version.pk),
-                "job_id": ids.render("ftjob", version.job_id) if version.job_id else None,
+                "job_id": str(version.job_id) if version.job_id else None,
                 "base_model": version.base_model.name,
                 "digest": version.digest,
                 "name": version.name,
