@@ -266,3 +266,13 @@ def test_a_stream_goes_under_another_key_by_rewriting_its_head_alone() -> None:
     rewritten = seal_value(new, data_key, fixed + CONTEXT)
     moved = fixed + len(rewritten).to_bytes(2, "big") + rewritten + ciphertext[HEADER_BYTES:]
     assert opened(moved, Unlock(lambda _: new, CONTEXT)) == CONTENT
+
+
+def test_a_head_sealed_anew_for_another_place_does_not_move_the_segments() -> None:
+    """Even who holds the keys cannot move content by mistake: segments know their place too."""
+    ciphertext, elsewhere = sealed(), b"elsewhere"
+    fixed, sealed_key = ciphertext[:17], ciphertext[19:HEADER_BYTES]
+    data_key = open_value(find_key, sealed_key, fixed + CONTEXT)
+    head = fixed + ciphertext[17:19] + seal_value(KEK, data_key, fixed + elsewhere)
+    with pytest.raises(CiphertextAltered):
+        opened(head + ciphertext[HEADER_BYTES:], Unlock(find_key, elsewhere))
