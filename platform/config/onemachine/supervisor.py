@@ -188,7 +188,7 @@ class Supervisor:
         living = [child for child in self.children.values() if child.alive]
         while living:
             urgent = self.stop_requests > requests_before
-            needed = {name for child in living for name in child.process.needs}
+            needed = {name for child in living for name in self.all_needs(child)}
             for child in living:
                 if urgent or child.process.name not in needed:
                     self.press(child, urgent=urgent)
@@ -196,6 +196,17 @@ class Supervisor:
             living = [child for child in living if not self.is_gone(child)]
         with suppress(OSError):
             self.state_file.unlink(missing_ok=True)
+
+    def all_needs(self, child: Child) -> set[str]:
+        """What the process stands on, directly or through the steps in between."""
+        found: set[str] = set()
+        waiting = list(child.process.needs)
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                waiting += self.children[name].process.needs
+        return found
 
     def press(self, child: Child, *, urgent: bool) -> None:
         """Send the next signal when the last one's time is up."""

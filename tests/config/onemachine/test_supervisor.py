@@ -150,7 +150,9 @@ def test_what_a_process_started_stops_with_it(tmp_path: Path) -> None:
 
 
 def test_processes_stop_before_what_they_need(tmp_path: Path) -> None:
-    stage = Stage(tmp_path, program("store", SLEEPER), program("user", SLEEPER, needs=("store",)))
+    store = program("store", SLEEPER)
+    step = program("step", "", once=True, needs=("store",))
+    stage = Stage(tmp_path, store, step, program("user", SLEEPER, needs=("step",)))
     stage.supervisor.start_all()
     stage.close()
     stops = [line.split("] ")[1] for line in stage.said if line.endswith("stopped")]
