@@ -19,7 +19,7 @@ lint: environment
 	$(BIN)/ruff check .
 
 types: environment
-	$(BIN)/mypy
+	$(BIN)/python -m config.onemachine.with_environment $(BIN)/mypy
 
 contracts: environment
 	$(BIN)/lint-imports

@@ -21,6 +21,7 @@ MAY_READ_THE_ENVIRONMENT = {
     "platform/config/onemachine/bucket.py",
     "platform/config/onemachine/install.py",
     "platform/config/onemachine/process.py",
+    "platform/config/onemachine/with_environment.py",
     "inference/engine/__main__.py",
     "inference/gateway/__main__.py",
     "inference/engine/settings.py",
