@@ -61,7 +61,8 @@ def _settings(arguments: list[str]) -> Settings:
     key = os.environ.get("POD_KEY", "")
     if not key:
         raise CannotStart("POD_KEY is not set: the pod needs the key that its clients must send.")
-    names = ("context_tokens", "max_concurrent_requests", "max_instances", "idle_seconds", "grace_seconds")
+    names = ("context_tokens", "max_concurrent_requests", "max_instances", "adapter_slots")
+    names += ("idle_seconds", "grace_seconds")
     limits = Limits(**{name: getattr(given, name) for name in names})
     return Settings(given.model_dir, given.state_dir, given.host, given.port, key, limits)
 
@@ -76,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--context-tokens", type=int, default=default.context_tokens)
     parser.add_argument("--max-concurrent-requests", type=int, default=default.max_concurrent_requests)
     parser.add_argument("--max-instances", type=int, default=default.max_instances)
+    parser.add_argument("--adapter-slots", type=int, default=default.adapter_slots)
     parser.add_argument("--idle-seconds", type=float, default=default.idle_seconds)
     parser.add_argument("--grace-seconds", type=float, default=default.grace_seconds)
     return parser

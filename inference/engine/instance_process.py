@@ -35,7 +35,11 @@ def parameters(plan: dict[str, Any]) -> Any:
     wanted.cpuparams.n_threads = wanted.cpuparams_batch.n_threads = 1
     # Every open stream holds one of these; they sleep, they do not spin.
     wanted.n_threads_http = plan["slots"] + 4
-    wanted.cache_prompt = plan["reuse_prompts"]
+    # The base serves several organizations: what one asked must not speed up another's request. With
+    # an adapter a reused prefix would change how the rest is rounded.
+    wanted.cache_prompt = False
+    # Without it, where a sequence lies in the shared context changes its rounding.
+    wanted.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_ENABLED
     wanted.cache_ram_mib = 0
     wanted.warmup = False
     wanted.ui = False

@@ -29,7 +29,6 @@ class Plan:
     key: str
     context_tokens: int
     slots: int
-    reuse_prompts: bool
     parent: int
 
 
@@ -112,6 +111,7 @@ class Launcher:
     run_dir: Path
     context_tokens: int
     slots: int
+    adapter_slots: int
     start_seconds: float
 
     async def start(self, identity: str, adapter: Path | None) -> Instance:
@@ -145,9 +145,7 @@ class Launcher:
             socket=str(self.run_dir / f"{next(_names)}.sock"),
             key=secrets.token_urlsafe(24),
             context_tokens=self.context_tokens,
-            slots=self.slots,
-            # The base serves several organizations: what one asked must not speed up another's request.
-            reuse_prompts=adapter is not None,
+            slots=self.adapter_slots if adapter else self.slots,
             parent=os.getpid(),
         )
 

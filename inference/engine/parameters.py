@@ -164,6 +164,7 @@ def llama_request(given: Parameters, prompt: list[int], new_tokens: int, window:
         "top_k": given.top_k,
         "top_p": given.top_p,
         "min_p": 0.0,
+        "cache_prompt": False,
         "typical_p": given.typical_p,
         "repeat_penalty": given.repetition_penalty,
         "repeat_last_n": window,

@@ -48,6 +48,7 @@ class Pod:
             run_dir=run_dir,
             context_tokens=self.limits.context_tokens,
             slots=self.limits.slots_per_instance,
+            adapter_slots=self.limits.adapter_slots,
             start_seconds=self.limits.start_seconds,
         )
         self._sweeper: asyncio.Task[None] | None = None
@@ -89,8 +90,8 @@ class Pod:
     def gauges(self) -> dict[str, float]:
         """Return the figures of this moment: waiting and running requests, instances, adapters."""
         members = self.pool.members
-        slots, tokens = self.limits.slots_per_instance, self.limits.context_tokens
-        running = sum(slots - member.capacity.free_slots for member in members)
+        tokens = self.limits.context_tokens
+        running = sum(member.plan.slots - member.capacity.free_slots for member in members)
         return {
             "tgi_queue_size": self.generator.running - running,
             "tgi_batch_current_size": running,

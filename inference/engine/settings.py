@@ -14,6 +14,9 @@ class Limits:
     max_concurrent_requests: int = 128
     max_instances: int = 4
     slots_per_instance: int = 8
+    # With LoRA, llama.cpp's float kernels round differently for one row and for several: requests that
+    # share a batch may then differ from each alone. One slot keeps greedy answers exact.
+    adapter_slots: int = 1
     idle_seconds: float = 300.0
     grace_seconds: float = 20.0
     stall_seconds: float = 120.0
