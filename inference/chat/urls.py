@@ -1,5 +1,10 @@
-"""Addresses of chat."""
+"""Addresses of conversations."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from inference.chat import api
+
+urlpatterns = [
+    path("api/v1/conversations", api.ConversationsView.as_view()),
+    path("api/v1/conversations/<str:conversation_id>", api.ConversationView.as_view()),
+]

@@ -1,0 +1,191 @@
+"""The sockets: a project's events, and a conversation."""
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+from inference.chat import generation, services, streams
+from inference.chat.following import Frame, follow
+from inference.chat.models import Conversation, MessageState
+from inference.chat.sockets import Socket, on_database
+from inference.gateway.contract import ChatCompleter
+from kernel import ids
+from kernel.audit.log import Actor, acting_as
+from kernel.errors import InvalidRequest, NotFound
+from kernel.events.dispatcher import group_of
+from kernel.tenancy.scope import acting_for
+from tenants.access.permissions import Permission
+from tenants.access.principal import Principal
+
+MAX_FOLLOWED = 8
+MAX_CLIENT_ID_CHARACTERS = 100
+
+VISIBLE_WITH = {
+    "file": Permission.FILE_READ,
+    "fine_tuning.job": Permission.TRAINING_READ,
+    "model_version": Permission.MODEL_READ,
+    "deployment": Permission.DEPLOYMENT_READ,
+    "api_key": Permission.KEY_READ,
+    "conversation": Permission.CHAT_USE,
+}
+
+
+class EventsConsumer(Socket):
+    """Tells what happened in the projects that the person may work in; the client reads it again."""
+
+    group: str | None = None
+
+    async def opened(self) -> None:
+        self.group = group_of(self.visitor.principal.organization_id)
+        await self.channel_layer.group_add(self.group, self.channel_name)
+        await self.show({"type": "hello"})
+
+    async def disconnect(self, code: int) -> None:
+        if self.group is not None:
+            await self.channel_layer.group_discard(self.group, self.channel_name)
+        await super().disconnect(code)
+
+    async def check(self) -> bool:
+        """As every socket; also follows the person to another organization."""
+        if not await super().check():
+            return False
+        if self.group not in (None, group_of(self.visitor.principal.organization_id)):
+            await self.channel_layer.group_discard(self.group, self.channel_name)
+            await self.opened()
+        return True
+
+    async def resource_changed(self, event: dict[str, Any]) -> None:
+        """An event of the organization, from the dispatcher."""
+        if await self._may_see(event):
+            told = {key: event[key] for key in ("name", "resource", "id", "project_id")}
+            await self.show({"type": "event", **told})
+
+    async def _may_see(self, event: dict[str, Any]) -> bool:
+        permission = VISIBLE_WITH.get(event["resource"])
+        if permission is None or permission not in self.visitor.principal.permissions:
+            return False
+        # The project may be newer than what is known of the person.
+        if event["project_id"] not in self.visitor.projects and not await self.check():
+            return False
+        if event["project_id"] not in self.visitor.projects:
+            return False
+        if event["resource"] != "conversation":
+            return True
+        return await on_database(_is_own_conversation, self.visitor.principal, event["id"])
+
+
+class ChatConsumer(Socket):
+    """One conversation: sends, stops, and shows answers that are generated apart from this socket."""
+
+    def __init__(self, *args: Any, gateway: ChatCompleter, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._gateway = gateway
+        self._followed: dict[UUID, asyncio.Task[None]] = {}
+        self.conversation_id = UUID(int=0)
+
+    async def opened(self) -> None:
+        text = self.scope["url_route"]["kwargs"]["conversation_id"]
+        self.conversation_id = ids.parse("conv", text)
+        # The conversation decides the project, whichever the session has chosen.
+        self.project_id = await on_database(_project_of, self.visitor.principal, self.conversation_id)
+        visitor = await self.recognised()
+        if visitor is None:
+            raise NotFound
+        self.visitor = visitor
+
+    async def told(self, frame: Frame) -> None:
+        match frame.get("type"):
+            case "send":
+                await self._send(frame)
+            case "stop":
+                await on_database(self._stop, _message_id(frame))
+            case "resume":
+                await self._resume(frame)
+            case _:
+                raise InvalidRequest("'type' must be 'send', 'stop' or 'resume'.", param="type")
+
+    async def _send(self, frame: Frame) -> None:
+        client_id = frame.get("client_id")
+        if client_id is not None and (
+            not isinstance(client_id, str) or len(client_id) > MAX_CLIENT_ID_CHARACTERS
+        ):
+            raise InvalidRequest("'client_id' must be a short text.", param="client_id")
+        if not await self.check():
+            return
+        begun = await on_database(_begin, self.visitor.principal, self.conversation_id, frame.get("content"))
+        generation.start(self._gateway, begun.order)
+        await self.show({"type": "message.created", "message": begun.question, "client_id": client_id})
+        await self.show({"type": "message.started", "message": begun.answer})
+        self._follow(begun.order.message_id, 0)
+
+    def _stop(self, message_id: UUID) -> None:
+        with acting_for(self.visitor.principal.organization_id):
+            conversation = services.find_conversation(self.visitor.principal, self.conversation_id)
+            message = services.find_message(conversation, message_id)
+            if message.state == MessageState.STREAMING:
+                services.stop_answer(message)
+
+    async def _resume(self, frame: Frame) -> None:
+        message_id, after = _message_id(frame), frame.get("after", 0)
+        if not isinstance(after, int) or isinstance(after, bool) or not 0 <= after <= streams.MAX_ENTRIES:
+            raise InvalidRequest("'after' must be the number of a token, or 0.", param="after")
+        await on_database(_require_message, self.visitor.principal, self.conversation_id, message_id)
+        self._follow(message_id, after)
+
+    def _follow(self, message_id: UUID, after: int) -> None:
+        if (before := self._followed.pop(message_id, None)) is not None:
+            before.cancel()
+        if len(self._followed) >= MAX_FOLLOWED:
+            raise InvalidRequest(f"At most {MAX_FOLLOWED} answers are followed at a time.")
+        task = self.run(self._show_answer(message_id, after))
+        self._followed[message_id] = task
+        task.add_done_callback(lambda done: self._forget(message_id, done))
+
+    def _forget(self, message_id: UUID, task: "asyncio.Task[None]") -> None:
+        if self._followed.get(message_id) is task:
+            del self._followed[message_id]
+
+    async def _show_answer(self, message_id: UUID, after: int) -> None:
+        try:
+            async for frame in follow(self.visitor.principal.organization_id, message_id, after):
+                await self.show(frame)
+        except Exception as fault:
+            await self.refuse(fault, message_id=message_id)
+
+
+def _begin(principal: Principal, conversation_id: UUID, content: Any) -> services.Begun:
+    with acting_as(Actor(principal.actor)), acting_for(principal.organization_id):
+        return services.send_message(principal, conversation_id, content)
+
+
+def _require_message(principal: Principal, conversation_id: UUID, message_id: UUID) -> None:
+    with acting_for(principal.organization_id):
+        services.find_message(services.find_conversation(principal, conversation_id), message_id)
+
+
+def _project_of(principal: Principal, conversation_id: UUID) -> UUID:
+    """The project of a conversation of this person's, wherever it is in the organization."""
+    principal.must(Permission.CHAT_USE)
+    with acting_for(principal.organization_id):
+        found: Conversation | None = Conversation.objects.filter(
+            pk=conversation_id, created_by_id=principal.user_id
+        ).first()
+    if found is None:
+        raise NotFound
+    return UUID(str(found.project_id))
+
+
+def _is_own_conversation(principal: Principal, public_id: str) -> bool:
+    with acting_for(principal.organization_id):
+        return bool(
+            Conversation.objects.filter(
+                pk=ids.parse("conv", public_id), created_by_id=principal.user_id
+            ).exists()
+        )
+
+
+def _message_id(frame: Frame) -> UUID:
+    text = frame.get("message_id")
+    if not isinstance(text, str):
+        raise InvalidRequest("'message_id' must name a message.", param="message_id")
+    return ids.parse("msg", text, param="message_id")

@@ -1,0 +1,213 @@
+"""What people do with conversations."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import redis
+from django.db.models import Max
+from django.db.models.functions import Now
+
+from inference.chat import streams
+from inference.chat.happenings import CREATED, DELETED, UPDATED, tell
+from inference.chat.models import Conversation, Message, MessageState
+from inference.chat.settlement import settle_if_interrupted
+from inference.chat.shapes import show_message
+from inference.deployments.models import Deployment
+from inference.gateway.contract import ChatMessage
+from kernel import ids
+from kernel.audit.log import record
+from kernel.errors import Conflict, InvalidRequest, NotFound, Unavailable
+from tenants.access.principal import Principal
+
+MAX_MESSAGE_CHARACTERS = 32_000
+MAX_TITLE_CHARACTERS = 200
+TITLE_CHARACTERS = 60
+
+
+class GenerationInProgress(Conflict):
+    """An answer is being written in this conversation."""
+
+    code = "generation_in_progress"
+    message = "The model is still answering in this conversation: wait for it, or stop it."
+
+
+@dataclass(frozen=True)
+class Order:
+    """An answer to be generated: for whom, by which model, to what."""
+
+    organization_id: UUID
+    project_id: UUID
+    user_id: UUID
+    message_id: UUID
+    model: str
+    history: tuple[ChatMessage, ...]
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What sending a message made: the person's message and the answer to come, as they are shown."""
+
+    order: Order
+    question: dict[str, Any]
+    answer: dict[str, Any]
+
+
+def conversations_of(principal: Principal) -> Any:
+    """The person's conversations in the project; nobody else's."""
+    return Conversation.objects.filter(project_id=principal.project_id, created_by_id=principal.user_id)
+
+
+def find_conversation(principal: Principal, conversation_id: UUID, *, lock: bool = False) -> Conversation:
+    """One of the person's conversations. Raises `NotFound` for anybody else's."""
+    rows = conversations_of(principal).filter(pk=conversation_id)
+    found: Conversation | None = (rows.select_for_update() if lock else rows).first()
+    if found is None:
+        raise NotFound(f"There is no conversation '{ids.render('conv', conversation_id)}'.")
+    return found
+
+
+def find_message(conversation: Conversation, message_id: UUID) -> Message:
+    """A message of the conversation. Raises `NotFound`."""
+    found: Message | None = Message.objects.filter(pk=message_id, conversation=conversation).first()
+    if found is None:
+        raise NotFound(f"There is no message '{ids.render('msg', message_id)}' in this conversation.")
+    return found
+
+
+def start_conversation(principal: Principal, model: str) -> Conversation:
+    """A new conversation with a deployed model. Raises `NotFound` for an unknown one."""
+    require_model(principal, model)
+    conversation: Conversation = Conversation.objects.create(
+        project_id=principal.project_id, created_by_id=principal.user_id, model=model
+    )
+    conversation.refresh_from_db()
+    tell(CREATED, conversation)
+    return conversation
+
+
+def change_conversation(conversation: Conversation, principal: Principal, changes: dict[str, str]) -> None:
+    """Rename a conversation or let another model go on. Raises `InvalidRequest`, `NotFound`."""
+    if "title" in changes:
+        conversation.title = _valid(changes["title"], "title", MAX_TITLE_CHARACTERS)
+    if "model" in changes:
+        require_model(principal, changes["model"])
+        conversation.model = changes["model"]
+    conversation.save(update_fields=["sealed_title", "model"])
+    touch(conversation)
+
+
+def delete_conversation(conversation: Conversation) -> None:
+    """Delete a conversation with all its messages; an answer under way is stopped."""
+    for message in Message.objects.filter(conversation=conversation, state=MessageState.STREAMING):
+        stop_answer(message)
+    record("conversation.delete", conversation.public_id)
+    tell(DELETED, conversation)
+    conversation.delete()
+
+
+def send_message(principal: Principal, conversation_id: UUID, content: str) -> Begun:
+    """Add a person's message, and the answer to it that is still empty.
+
+    Raises `InvalidRequest`, `NotFound`, `GenerationInProgress`, `Unavailable`; nothing is stored then.
+    """
+    text = _valid(content, "content", MAX_MESSAGE_CHARACTERS)
+    conversation = find_conversation(principal, conversation_id, lock=True)
+    _require_quiet(conversation)
+    question = _add(conversation, "user", MessageState.COMPLETE, content=text)
+    answer = _add(conversation, "assistant", MessageState.STREAMING, model=conversation.model)
+    if not conversation.sealed_title:
+        conversation.title = title_of(text)
+        conversation.save(update_fields=["sealed_title"])
+    touch(conversation)
+    order = Order(
+        organization_id=conversation.organization_id,
+        project_id=conversation.project_id,
+        user_id=principal.user_id or UUID(int=0),
+        message_id=answer.pk,
+        model=conversation.model,
+        history=_history(conversation),
+    )
+    begun = Begun(order, show_message(question), show_message(answer))
+    try:
+        streams.open_stream(answer.pk)
+    except redis.RedisError as fault:
+        raise Unavailable("The answer cannot be streamed at the moment; try again shortly.") from fault
+    return begun
+
+
+def stop_answer(message: Message) -> None:
+    """Ask for an answer to end; what was generated is kept. Raises `Unavailable`."""
+    try:
+        streams.ask_to_stop(message.pk)
+    except redis.RedisError as fault:
+        raise Unavailable("The answer cannot be stopped at the moment; try again.") from fault
+
+
+def messages_of(conversation: Conversation) -> list[Message]:
+    """The messages in order; an answer whose process died is shown as failed."""
+    for message in Message.objects.filter(conversation=conversation, state=MessageState.STREAMING):
+        settle_if_interrupted(message)
+    return list(Message.objects.filter(conversation=conversation).order_by("position"))
+
+
+def require_model(principal: Principal, model: str) -> None:
+    """Raises `NotFound` unless the project has a deployment of this alias."""
+    if not Deployment.objects.filter(project_id=principal.project_id, alias=model).exists():
+        raise NotFound(f"The model '{model[:100]}' does not exist.", param="model", code="model_not_found")
+
+
+def title_of(text: str) -> str:
+    """The first words of a message, as a title."""
+    words = " ".join(text[: TITLE_CHARACTERS * 4].split())
+    if len(words) <= TITLE_CHARACTERS:
+        return words
+    return words[:TITLE_CHARACTERS].rsplit(" ", 1)[0] + "…"
+
+
+def touch(conversation: Conversation) -> None:
+    """Note that the conversation changed, and tell its person's consoles."""
+    Conversation.objects.filter(pk=conversation.pk).update(updated_at=Now())
+    tell(UPDATED, conversation)
+
+
+def _require_quiet(conversation: Conversation) -> None:
+    for message in Message.objects.filter(conversation=conversation, state=MessageState.STREAMING):
+        if not settle_if_interrupted(message):
+            raise GenerationInProgress
+
+
+def _add(conversation: Conversation, role: str, state: MessageState, **values: Any) -> Message:
+    last = Message.objects.filter(conversation=conversation).aggregate(last=Max("position"))["last"]
+    message = Message(
+        conversation=conversation,
+        organization_id=conversation.organization_id,
+        role=role,
+        state=state,
+        position=0 if last is None else last + 1,
+    )
+    for name, value in values.items():
+        setattr(message, name, value)
+    message.save(force_insert=True)
+    message.refresh_from_db(fields=["created_at"])
+    return message
+
+
+def _history(conversation: Conversation) -> tuple[ChatMessage, ...]:
+    # Answers that failed before their first word say nothing; everything else is kept, or refused as a
+    # whole by the gateway when it is longer than the context.
+    turns = Message.objects.filter(conversation=conversation).order_by("position")
+    shown = [(turn.role, turn.content) for turn in turns]
+    return tuple(ChatMessage(role, content) for role, content in shown if content)
+
+
+def _valid(text: str, name: str, longest: int) -> str:
+    if not isinstance(text, str) or not text.strip() or "\0" in text:
+        raise InvalidRequest(f"'{name}' must be text that is not blank.", param=name)
+    if len(text) > longest:
+        raise InvalidRequest(
+            f"'{name}' has {len(text)} characters; at most {longest} are accepted.",
+            param=name,
+            code="string_above_max_length",
+        )
+    return text
