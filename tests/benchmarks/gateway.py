@@ -1,0 +1,199 @@
+"""What the gateway costs: CPU time per request and per chunk, and latency added to a scripted model server.
+
+CPU time is read from /proc, so that a busy machine does not blur it. `python -m tests.benchmarks.gateway`.
+"""
+
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+from redis.asyncio import Redis
+
+from inference.backends.http11 import Pool
+from tests.inference.gateway.house import PEPPER, Publisher, Tenant, ValkeyServer, deployment, free_port
+
+GOAL_CPU_US = 310.0
+ROUNDS = 5
+_FAKE = """
+import asyncio, uvloop
+from tests.inference.gateway.fake_tgi import FakeTgi, Script
+async def main():
+    async with FakeTgi() as tgi:
+        tgi.script = Script(tokens=["tok "] * {tokens})
+        await asyncio.Event().wait()
+uvloop.run(main())
+"""
+
+
+@dataclass(frozen=True)
+class Load:
+    """So many requests, so many at a time."""
+
+    requests: int
+    concurrency: int
+    stream: bool
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Microseconds of CPU per request, milliseconds at the median, requests per second."""
+
+    cpu_us: float
+    p50_ms: float
+    rate: float
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def drive(pool: Pool, path: str, body: bytes, load: Load, pid: int) -> Measured:
+    """Send the load; every answer is read whole and must be a 200."""
+    times: list[float] = []
+    left = iter(range(load.requests))
+
+    async def worker() -> None:
+        for _ in left:
+            began = time.perf_counter()
+            connection = await pool.post(path, body, timeout_seconds=30)
+            assert connection.status == 200, connection.status
+            while await connection.read(30):
+                pass
+            connection.release()
+            times.append(time.perf_counter() - began)
+
+    cpu, began = cpu_seconds(pid), time.perf_counter()
+    await asyncio.gather(*(worker() for _ in range(load.concurrency)))
+    seconds, cpu = time.perf_counter() - began, cpu_seconds(pid) - cpu
+    return Measured(cpu / load.requests * 1e6, statistics.median(times) * 1e3, load.requests / seconds)
+
+
+def spawn(stack: ExitStack, *arguments: str, **environment: str) -> int:
+    process = subprocess.Popen(
+        [sys.executable, *arguments], env=os.environ | environment, stdout=subprocess.DEVNULL
+    )
+    stack.callback(process.wait)
+    stack.callback(process.terminate)
+    return process.pid
+
+
+async def until_up(pool: Pool, path: str) -> None:
+    for _ in range(400):
+        try:
+            connection = await pool.post(path, b"{}", timeout_seconds=1)
+        except Exception:
+            await asyncio.sleep(0.05)
+        else:
+            connection.abort()
+            return
+    raise TimeoutError(path)
+
+
+async def measure(
+    stack: ExitStack, folder: Path, *, tokens: int, loads: dict[str, Load]
+) -> dict[str, Measured]:
+    """The median round of each load, through the gateway and directly."""
+    server = ValkeyServer(folder)
+    server.start()
+    stack.callback(server.stop)
+    fake_port, port, tenant = free_port(), free_port(), Tenant.new()
+    fake = spawn(stack, "-c", _FAKE.format(tokens=tokens), FAKE_PORT=str(fake_port))
+    valkey: Redis = Redis.from_url(server.url)
+    publisher = Publisher(valkey)
+    await publisher.key(tenant)
+    await publisher.project(tenant, deployment(f"http://127.0.0.1:{fake_port}"))
+    await publisher.ready()
+    gateway = spawn(
+        stack,
+        *("-m", "inference.gateway", "--port", str(port)),
+        VALKEY_URL=server.url,
+        API_KEY_PEPPER=PEPPER.hex(),
+        POD_KEY="pod",
+        SPOOL_DIR=str(folder / "spool"),
+    )
+    through = Pool(f"http://127.0.0.1:{port}", bearer=tenant.secret, connect_seconds=5)
+    direct = Pool(f"http://127.0.0.1:{fake_port}", bearer="pod", connect_seconds=5)
+    await until_up(direct, "/tokenize")
+    await until_up(through, "/readyz")
+    results: dict[str, list[Measured]] = {}
+    sent = 0
+    for _ in range(ROUNDS):
+        for name, load in loads.items():
+            chat: dict[str, Any] = {
+                "model": "support",
+                "messages": [{"role": "user", "content": "Hello there"}],
+            }
+            own = orjson.dumps(chat | {"stream": load.stream})
+            results.setdefault(name, []).append(
+                await drive(through, "/v1/chat/completions", own, load, gateway)
+            )
+            sent += load.requests
+            native = orjson.dumps({"inputs": "Hello there", "parameters": {"max_new_tokens": 256}})
+            results.setdefault(f"direct {name}", []).append(
+                await drive(direct, "/generate_stream", native, load, fake)
+            )
+    await asyncio.sleep(1)
+    recorded = await valkey.xlen("lw:usage")
+    assert recorded == sent, f"{recorded} usage records for {sent} requests"
+    await valkey.aclose()
+    await through.aclose()
+    await direct.aclose()
+    return {name: sorted(rounds, key=lambda one: one.cpu_us)[ROUNDS // 2] for name, rounds in results.items()}
+
+
+def figure(name: str, value: float, unit: str, **rest: Any) -> dict[str, Any]:
+    peer_value, goal = rest.get("peer_value"), rest.get("goal")
+    return {
+        "name": name,
+        "value": round(value, 3),
+        "unit": unit,
+        "peer": rest.get("peer"),
+        "peer_value": None if peer_value is None else round(peer_value, 3),
+        "ratio": None if not peer_value else round(value / peer_value, 3),
+        "goal": goal,
+        "met": None if goal is None else value <= goal,
+    }
+
+
+async def figures() -> list[dict[str, Any]]:
+    short = {"whole c=1": Load(1000, 1, False), "whole c=32": Load(3000, 32, False)}
+    long = {"stream c=1": Load(150, 1, True), "stream c=32": Load(300, 32, True)}
+    found: list[dict[str, Any]] = []
+    for tokens, loads in ((4, short), (64, long)):
+        with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
+            results = await measure(stack, Path(folder), tokens=tokens, loads=loads)
+        for name in loads:
+            one, direct = results[name], results[f"direct {name}"]
+            if tokens == 64:
+                found.append(figure(f"gateway cpu per chunk, {name}", one.cpu_us / 66, "us"))
+            else:
+                found.append(figure(f"gateway cpu per request, {name}", one.cpu_us, "us", goal=GOAL_CPU_US))
+            found.append(figure(f"rate, {name}", one.rate, "1/s", peer="direct", peer_value=direct.rate))
+            found.append(figure(f"p50, {name}", one.p50_ms, "ms", peer="direct", peer_value=direct.p50_ms))
+    return found
+
+
+def main() -> None:
+    found = asyncio.run(figures())
+    for one in found:
+        print(
+            f"{one['name']:<42}{one['value']:>10} {one['unit']:<4} direct {one['peer_value']}  goal {one['goal']}"
+        )
+    folder = Path(os.environ.get("LOOMWORKS_HOME", "var")) / "bench"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "gateway.json").write_text(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()
