@@ -7,12 +7,13 @@ import "@/design/controls.css";
 import "@/design/surfaces.css";
 import "@/shell/shell.css";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
-import { StrictMode } from "react";
+import { StrictMode, Suspense } from "react";
 import { createRoot } from "react-dom/client";
-import { RouterProvider } from "react-router/dom";
+import { BrowserRouter } from "react-router";
 import { ApiFault } from "@/api/faults";
 import { startWords } from "@/i18n";
-import { createRouter } from "@/shell/router";
+import { FaultBoundary, Waiting } from "@/shell/Faults";
+import { Shell } from "@/shell/Shell";
 import { showTheme, storedTheme } from "@/shell/theme";
 
 const MOST_RETRIES = 2;
@@ -30,7 +31,9 @@ async function start(root: HTMLElement): Promise<void> {
   createRoot(root).render(
     <StrictMode>
       <QueryClientProvider client={queries}>
-        <RouterProvider router={createRouter(queries)} />
+        <BrowserRouter>
+          <FaultBoundary><Suspense fallback={<Waiting />}><Shell /></Suspense></FaultBoundary>
+        </BrowserRouter>
       </QueryClientProvider>
     </StrictMode>,
   );

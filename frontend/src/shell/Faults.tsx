@@ -1,6 +1,6 @@
 /** What is shown when a whole page cannot be. */
+import { Component, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
-import { isRouteErrorResponse, useRouteError } from "react-router";
 import { ApiFault } from "@/api/faults";
 import { Button, ButtonLink } from "@/design/Button";
 import { EmptyState, ErrorNotice, Skeleton } from "@/design/Notices";
@@ -16,10 +16,9 @@ export function NotFound() {
   );
 }
 
-export function PageFault() {
+function PageFault({ error }: { error: unknown }) {
   const { t } = useTranslation();
-  const error = useRouteError();
-  if (isRouteErrorResponse(error) && error.status === 404) return <NotFound />;
+  // The browser is already on its way to the sign-in page.
   if (error instanceof ApiFault && error.status === 401) return <Waiting />;
   return (
     <div className="page">
@@ -29,6 +28,19 @@ export function PageFault() {
       <div><Button icon="refresh" onClick={() => { location.reload(); }}>{t("action.reload")}</Button></div>
     </div>
   );
+}
+
+/** Keeps one page's fault from taking the shell down. Give it the path as key: the next page starts clean. */
+export class FaultBoundary extends Component<{ children: ReactNode }, { error: unknown }> {
+  override state: { error: unknown } = { error: null };
+
+  static getDerivedStateFromError(error: unknown) {
+    return { error };
+  }
+
+  override render() {
+    return this.state.error === null ? this.props.children : <PageFault error={this.state.error} />;
+  }
 }
 
 export function Waiting() {

@@ -1,13 +1,15 @@
 /** The shell around every page: bars, live events, the palette. */
 import { useQueryClient } from "@tanstack/react-query";
-import { lazy, Suspense, useEffect, useRef, useState } from "react";
+import { lazy, type RefObject, Suspense, useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
-import { Outlet, ScrollRestoration, useNavigation } from "react-router";
-import { Skeleton } from "@/design/Notices";
+import { useLocation, useNavigationType, useRoutes } from "react-router";
+import { useSession } from "@/api/session";
 import { Toasts } from "@/design/toasts";
 import type { SocketState } from "@/live/resumable-socket";
 import { followEvents } from "@/live/server-events";
+import { FaultBoundary, Waiting } from "./Faults";
 import { Rail } from "./Rail";
+import { routes } from "./routes";
 import { TopBar } from "./TopBar";
 
 const CommandPalette = lazy(() => import("./CommandPalette"));
@@ -43,12 +45,29 @@ function usePaletteKey(open: () => void): void {
   }, [open]);
 }
 
+/** A new page begins at its top, and the keyboard begins inside it. */
+function useFreshPage(pathname: string, content: RefObject<HTMLElement | null>): void {
+  const kind = useNavigationType();
+  const shown = useRef(pathname);
+  useEffect(() => {
+    if (shown.current === pathname) return;
+    shown.current = pathname;
+    if (kind === "PUSH") window.scrollTo(0, 0);
+    if (!content.current?.contains(document.activeElement)) content.current?.focus({ preventScroll: true });
+  }, [pathname, kind, content]);
+}
+
 export function Shell() {
   const { t } = useTranslation();
   const [searching, setSearching] = useState(false);
   const drawer = useRef<HTMLDialogElement>(null);
+  const content = useRef<HTMLElement>(null);
+  const { pathname } = useLocation();
+  const page = useRoutes(routes);
+  useFreshPage(pathname, content);
+  // Nothing is shown to whom has not signed in: this waits for the session, or leaves for the sign-in page.
+  useSession();
   const offline = useLiveEvents();
-  const leaving = useNavigation().state === "loading";
   usePaletteKey(() => { setSearching(true); });
   return (
     <div className="shell">
@@ -58,13 +77,12 @@ export function Shell() {
       <dialog ref={drawer} className="drawer" aria-label={t("shell.menu")} onClick={(event) => { if (event.target === drawer.current) drawer.current.close(); }}>
         <Rail onNavigate={() => drawer.current?.close()} />
       </dialog>
-      <main id="content" tabIndex={-1} aria-busy={leaving}>
+      <main id="content" ref={content} tabIndex={-1}>
         {offline && <p className="offline" role="status">{t("shell.offline")}</p>}
-        <Suspense fallback={<div className="page"><Skeleton rows={4} /></div>}><Outlet /></Suspense>
+        <FaultBoundary key={pathname}><Suspense fallback={<Waiting />}>{page}</Suspense></FaultBoundary>
       </main>
       {searching && <Suspense><CommandPalette onClose={() => { setSearching(false); }} /></Suspense>}
       <Toasts />
-      <ScrollRestoration />
     </div>
   );
 }

@@ -1,10 +1,7 @@
 /** Home: the first two clicks, what happened lately, what to do next. */
 import type { RouteObject } from "react-router";
-import { withWords } from "@/i18n";
+import { lazyPage } from "@/i18n/lazy-page";
 
 export const routes: RouteObject[] = [
-  {
-    index: true,
-    lazy: async () => ({ Component: (await withWords(["home", "training"], import("./components/HomePage"))).HomePage }),
-  },
+  { index: true, Component: lazyPage(["home", "training"], async () => (await import("./components/HomePage")).HomePage) },
 ];

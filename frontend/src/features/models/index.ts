@@ -1,10 +1,7 @@
 /** Models: what training made, and from what. */
 import type { RouteObject } from "react-router";
-import { withWords } from "@/i18n";
+import { lazyPage } from "@/i18n/lazy-page";
 
 export const routes: RouteObject[] = [
-  {
-    path: "models",
-    lazy: async () => ({ Component: (await withWords(["models"], import("./components/ModelsPage"))).ModelsPage }),
-  },
+  { path: "models", Component: lazyPage(["models"], async () => (await import("./components/ModelsPage")).ModelsPage) },
 ];

@@ -1,11 +1,7 @@
 /** Settings: API keys. */
-import { redirect, type RouteObject } from "react-router";
-import { withWords } from "@/i18n";
+import type { RouteObject } from "react-router";
+import { lazyPage } from "@/i18n/lazy-page";
 
 export const routes: RouteObject[] = [
-  { path: "settings", loader: () => redirect("/settings/keys") },
-  {
-    path: "settings/keys",
-    lazy: async () => ({ Component: (await withWords(["settings"], import("./components/KeysPage"))).KeysPage }),
-  },
+  { path: "settings/keys", Component: lazyPage(["settings"], async () => (await import("./components/KeysPage")).KeysPage) },
 ];

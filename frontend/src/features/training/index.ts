@@ -1,20 +1,11 @@
 /** Training: fine-tuning jobs, from the form to the curve. */
 import type { RouteObject } from "react-router";
-import { withWords } from "@/i18n";
+import { lazyPage } from "@/i18n/lazy-page";
 
 export { baseModelsQuery, createJob, fetchBaseModels, jobsQuery } from "./api";
 
 export const routes: RouteObject[] = [
-  {
-    path: "training",
-    lazy: async () => ({ Component: (await withWords(["training"], import("./components/JobsPage"))).JobsPage }),
-  },
-  {
-    path: "training/new",
-    lazy: async () => ({ Component: (await withWords(["training"], import("./components/NewJobPage"))).NewJobPage }),
-  },
-  {
-    path: "training/:jobId",
-    lazy: async () => ({ Component: (await withWords(["training"], import("./components/JobPage"))).JobPage }),
-  },
+  { path: "training", Component: lazyPage(["training"], async () => (await import("./components/JobsPage")).JobsPage) },
+  { path: "training/new", Component: lazyPage(["training"], async () => (await import("./components/NewJobPage")).NewJobPage) },
+  { path: "training/:jobId", Component: lazyPage(["training"], async () => (await import("./components/JobPage")).JobPage) },
 ];

@@ -27,11 +27,12 @@ export function JobProgress({ job, metrics }: { job: FineTuningJob; metrics: Cur
   const left = useTimeLeft(job, metrics);
   const last = metrics?.points.at(-1);
   const total = metrics?.totalSteps ?? null;
+  const shown = (value: number | null | undefined, format: (figure: number) => string) => (value == null ? "–" : format(value));
   const readings: [string, string][] = [
-    [t("step"), `${formatNumber(last?.step ?? 0)} / ${total === null ? "–" : formatNumber(total)}`],
+    [t("step"), `${formatNumber(last?.step ?? 0)} / ${shown(total, formatNumber)}`],
     [t("left"), left],
-    [t("train"), last ? formatFigure(last.train_loss, 3) : "–"],
-    [t("pace"), last?.tokens_per_second ? formatNumber(last.tokens_per_second) : "–"],
+    [t("train"), shown(last?.train_loss, (loss) => formatFigure(loss, 3))],
+    [t("pace"), shown(last?.tokens_per_second, formatNumber)],
   ];
   return (
     <section className="panel stack" aria-label={t("progress")}>
