@@ -50,13 +50,13 @@ def load_deployment(event: Event, *, organization_id: UUID) -> None:
     execution.load(organization_id, event.aggregate_id)
 
 
-@shared_task(name="inference.deployments.tasks.reconcile", queue="default")
+@shared_task(name="inference.deployments.tasks.reconcile")
 def reconcile() -> None:
     """What should run against what does."""
     reconciliation.reconcile()
 
 
-@shared_task(name="inference.deployments.tasks.publish_snapshot", queue="default")
+@shared_task(name="inference.deployments.tasks.publish_snapshot")
 def publish_snapshot() -> None:
     """The whole snapshot, as a net under the events."""
     snapshot.publish_everything()

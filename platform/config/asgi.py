@@ -20,7 +20,7 @@ from inference.gateway.contract import GatewayConfig  # noqa: E402
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Send = Callable[[Any], Awaitable[None]]
 
 gateway = Gateway(
     GatewayConfig(
@@ -40,10 +40,10 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
             await _lifespan(receive, send)
         case "websocket":
             await websockets(scope, receive, send)
-        case "http" if gateway.serves(scope):
+        case "http" if gateway.serves(scope["path"]):
             await gateway(scope, receive, send)
         case _:
-            await control_plane(scope, receive, send)
+            await control_plane(dict(scope), receive, send)
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -8,8 +8,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from kernel import ids
-from kernel.api.pages import page
-from kernel.errors import InvalidRequest, NotFound
+from kernel.api.pages import page, page_shape
+from kernel.errors import InvalidRequest, NotFound, Unauthenticated
 from kernel.tenancy.scope import acting_for
 from tenants.access import services, sessions
 from tenants.access.authentication import principal_of_session
@@ -67,15 +67,6 @@ class ApiKeySerializer(serializers.Serializer[Any]):
     created_by = serializers.CharField(allow_null=True)
 
 
-class ApiKeyPageSerializer(serializers.Serializer[Any]):
-    """A page of API keys."""
-
-    data = ApiKeySerializer(many=True)
-    has_more = serializers.BooleanField()
-    first_id = serializers.CharField(allow_null=True)
-    last_id = serializers.CharField(allow_null=True)
-
-
 class NewApiKeySerializer(ApiKeySerializer):
     """An API key just made: the only time its secret is shown."""
 
@@ -118,7 +109,7 @@ class ApiKeysView(Endpoint):
 
     permission: ClassVar = {"GET": Permission.KEY_READ, "POST": Permission.KEY_WRITE}
 
-    @extend_schema(responses=ApiKeyPageSerializer)
+    @extend_schema(responses=page_shape("ApiKeyPage", ApiKeySerializer))
     def get(self, request: Request) -> Response:
         keys = ApiKey.objects.filter(project_id=self.principal.project_id, revoked_at=None)
         return Response(page(keys, request.query_params, prefix="key", show=_show_key))
@@ -128,7 +119,9 @@ class ApiKeysView(Endpoint):
         body = ApiKeyRequestSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         project = Project.objects.get(pk=self.principal.project_id)
-        made = services.make_api_key(body.validated_data["name"], project=project, by=_person(self.principal))
+        made = services.make_api_key(
+            body.validated_data["name"], project=project, by=services.person_of(self.principal)
+        )
         return Response({**_show_key(made.key), "secret": made.secret}, status=201)
 
 
@@ -148,10 +141,6 @@ class ApiKeyView(Endpoint):
         return Response(status=204)
 
 
-def _person(principal: Principal) -> User | None:
-    return User.objects.filter(pk=principal.user_id).first()
-
-
 def _show_key(key: ApiKey) -> dict[str, Any]:
     key.refresh_from_db(fields=["created_at"])
     return {
@@ -166,23 +155,25 @@ def _show_key(key: ApiKey) -> dict[str, Any]:
 
 
 def _choose(request: Request, choice: dict[str, str]) -> None:
-    session = request._request.session
+    session, person = request._request.session, request.user
+    if not isinstance(person, User):
+        raise Unauthenticated
     if organization := choice.get("organization_id"):
         wanted = ids.parse("org", organization, param="organization_id")
-        if wanted not in {m.organization_id for m in sessions.memberships_of(request.user)}:
+        if wanted not in {m.organization_id for m in sessions.memberships_of(person)}:
             raise NotFound("There is no such organization.", param="organization_id")
         session[sessions.ORGANIZATION_KEY] = str(wanted)
         session.pop(sessions.PROJECT_KEY, None)
     if project := choice.get("project_id"):
         chosen = ids.parse("proj", project, param="project_id")
-        found = sessions.principal_for(request.user, session.get(sessions.ORGANIZATION_KEY), str(chosen))
+        found = sessions.principal_for(person, session.get(sessions.ORGANIZATION_KEY), str(chosen))
         if found is None or found.project_id != chosen:
             raise NotFound("There is no such project.", param="project_id")
         session[sessions.PROJECT_KEY] = str(chosen)
 
 
 def _show_session(principal: Principal) -> dict[str, Any]:
-    person = _person(principal)
+    person = services.person_of(principal)
     organization = Organization.objects.get(pk=principal.organization_id)
     project = Project.objects.get(pk=principal.project_id)
     member = Member.objects.filter(user=person).first() if person else None

@@ -12,7 +12,7 @@ from tenants.access.models import User
 class EmailBackend(BaseBackend):
     """Recognises a person by address and password, taking as long for a stranger as for a member."""
 
-    def authenticate(  # type: ignore[override]
+    def authenticate(
         self,
         request: HttpRequest | None,
         username: str | None = None,

@@ -34,8 +34,9 @@ class Endpoint(APIView):
     @property
     def principal(self) -> Principal:
         """The recognised caller."""
-        principal: Principal = self.request.auth
-        return principal
+        if not isinstance(self.request.auth, Principal):
+            raise Unauthenticated
+        return self.request.auth
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)

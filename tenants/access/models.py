@@ -101,7 +101,7 @@ class ScopedGroupPermissions(TenantManager[Any], GroupObjectPermissionManager):
 class TenantUserPermission(TenantOwned, UserObjectPermissionAbstract):
     """Guardian's permission of one person on one object, owned by the organization."""
 
-    objects = ScopedUserPermissions()
+    objects: ClassVar[ScopedUserPermissions] = ScopedUserPermissions()
 
     class Meta(UserObjectPermissionAbstract.Meta):
         abstract = False
@@ -114,7 +114,7 @@ class TenantUserPermission(TenantOwned, UserObjectPermissionAbstract):
 class TenantGroupPermission(TenantOwned, GroupObjectPermissionAbstract):
     """Guardian's permission of one group on one object, owned by the organization."""
 
-    objects = ScopedGroupPermissions()
+    objects: ClassVar[ScopedGroupPermissions] = ScopedGroupPermissions()
 
     class Meta(GroupObjectPermissionAbstract.Meta):
         abstract = False

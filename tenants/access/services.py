@@ -43,6 +43,11 @@ def register_user(email: str, password: str, name: str = "") -> User:
     return User.objects.create_user(user.email, password, name)
 
 
+def person_of(principal: Principal) -> User | None:
+    """The person behind a caller; an API key has none."""
+    return User.objects.filter(pk=principal.user_id).first() if principal.user_id else None
+
+
 def add_member(user: User, role: Role) -> Member:
     """Make the person a member of the current organization."""
     member: Member = Member.objects.create(user=user, role=role.value)

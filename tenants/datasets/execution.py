@@ -104,7 +104,7 @@ def process_file(organization_id: UUID, file_id: UUID) -> None:
         if file is None:
             return
         File.objects.filter(pk=file_id).update(state=FileState.VALIDATING, validating_since=Now())
-    with tempfile.SpooledTemporaryFile(max_size=MEMORY_BYTES, dir=settings.SCRATCH_DIR) as problems:
+    with tempfile.SpooledTemporaryFile(max_size=MEMORY_BYTES, dir=str(settings.SCRATCH_DIR)) as problems:
         tally = Tally(problems)
         source = objects.open_object(organization_id, file.object_key)
         form, findings = open_rows(source, file.filename)

@@ -20,7 +20,7 @@ def remove_deleted_file(event: Event, *, organization_id: UUID) -> None:
     execution.remove_bytes(organization_id, event.aggregate_id)
 
 
-@shared_task(name="tenants.datasets.tasks.revive_waiting_files", queue="default")
+@shared_task(name="tenants.datasets.tasks.revive_waiting_files")
 def revive_waiting_files() -> None:
     """Announce again what was lost."""
     execution.revive_waiting()

@@ -38,7 +38,7 @@ def notice_deployment_failed(event: Event) -> None:
         services.deployment_failed(UUID(model_version_id), str(reason))
 
 
-@shared_task(name="training.jobs.tasks.reap_lost_leases", queue="default")
+@shared_task(name="training.jobs.tasks.reap_lost_leases")
 def reap_lost_leases() -> None:
     """Take up lost jobs and tell again what was not heard."""
     reaping.reap()

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from django.db.models import Model, QuerySet
+from drf_spectacular.utils import inline_serializer
+from rest_framework import serializers
 
 from kernel import ids
 from kernel.errors import InvalidRequest
@@ -38,6 +40,20 @@ def page(
         "first_id": data[0]["id"] if data else None,
         "last_id": data[-1]["id"] if data else None,
     }
+
+
+def page_shape(name: str, item: type[serializers.Serializer[Any]]) -> Any:
+    """How a page of these items looks in the API's description."""
+    return inline_serializer(
+        name=name,
+        fields={
+            "object": serializers.CharField(),
+            "data": item(many=True),
+            "has_more": serializers.BooleanField(),
+            "first_id": serializers.CharField(allow_null=True),
+            "last_id": serializers.CharField(allow_null=True),
+        },
+    )
 
 
 def read_whole_number(query: Any, name: str, *, default: int, low: int, high: int) -> int:

@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 
 from kernel.events.models import OutboxEvent
 from kernel.events.outbox import CHANNEL
-from kernel.events.subscribers import subscribers_of
+from kernel.events.subscribers import subscriptions_to
 from kernel.ids import render
 from kernel.tenancy.scope import across_tenants
 from kernel.tenancy.tasks import HEADER
@@ -90,8 +90,9 @@ def _send(event: OutboxEvent) -> None:
         "project_id": str(event.project_id) if event.project_id else None,
         "payload": event.payload,
     }
-    for task in subscribers_of(event.name):
-        task.apply_async(args=[message], headers={HEADER: str(event.organization_id)}, retry=False)
+    headers = {HEADER: str(event.organization_id)}
+    for wish in subscriptions_to(event.name):
+        wish.task.apply_async(args=(message,), headers=headers, queue=wish.queue, retry=False)
     if event.resource:
         _tell_consoles(event)
 

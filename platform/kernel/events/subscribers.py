@@ -10,7 +10,16 @@ from celery import Task
 
 from kernel.tenancy.tasks import tenant_task
 
-_subscribers: dict[str, list[Task[Any, Any]]] = defaultdict(list)
+
+@dataclass(frozen=True)
+class Subscription:
+    """A task that wants an event, and the queue on which it is done."""
+
+    task: Task[Any, Any]
+    queue: str
+
+
+_subscriptions: dict[str, list[Subscription]] = defaultdict(list)
 
 
 @dataclass(frozen=True)
@@ -42,17 +51,17 @@ def subscriber(
 
         door.__module__, door.__name__ = function.__module__, function.__name__
         door.__doc__ = function.__doc__
-        task = tenant_task(queue=queue, holds_scope=holds_scope, acks_late=holds_scope)(door)
+        task = tenant_task(holds_scope=holds_scope, acks_late=holds_scope)(door)
         for name in names:
-            _subscribers[name].append(task)
+            _subscriptions[name].append(Subscription(task, queue))
         return task
 
     return decorate
 
 
-def subscribers_of(name: str) -> list[Task[Any, Any]]:
-    """The tasks that want this event, in the order in which they subscribed."""
-    return list(_subscribers.get(name, ()))
+def subscriptions_to(name: str) -> list[Subscription]:
+    """Who wants this event, in the order in which they subscribed."""
+    return list(_subscriptions.get(name, ()))
 
 
 def _read(message: dict[str, Any]) -> Event:

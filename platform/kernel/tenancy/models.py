@@ -1,7 +1,7 @@
 """The base of every row that belongs to an organization."""
 
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 from django.db import models
@@ -39,7 +39,7 @@ class TenantOwned(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     organization_id = models.UUIDField(editable=False)
 
-    objects: TenantManager[Any] = TenantManager()
+    objects: ClassVar[TenantManager[Any]] = TenantManager()
 
     class Meta:
         abstract = True

@@ -13,7 +13,7 @@ HEADER = "organization_id"
 
 
 def tenant_task(
-    *, queue: str = "default", holds_scope: bool = True, **options: Any
+    *, holds_scope: bool = True, **options: Any
 ) -> Callable[[Callable[..., None]], Task[Any, Any]]:
     """Make a Celery task whose organization travels in the message's header.
 
@@ -31,9 +31,9 @@ def tenant_task(
             with acting_for(organization_id):
                 function(*args, **kwargs)
 
-        return shared_task(
-            bind=True, name=f"{function.__module__}.{function.__name__}", queue=queue, **options
-        )(door)
+        name = f"{function.__module__}.{function.__name__}"
+        task: Task[Any, Any] = shared_task(bind=True, name=name, **options)(door)
+        return task
 
     return decorate
 

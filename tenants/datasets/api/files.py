@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from kernel import ids
-from kernel.api.pages import page, read_whole_number
+from kernel.api.pages import page, page_shape, read_whole_number
 from kernel.audit.log import record
 from kernel.errors import NotFound
 from kernel.storage import objects
@@ -40,7 +40,7 @@ class FilesView(Endpoint):
     parser_classes = [MultiPartParser, JSONParser]
     scoped = False
 
-    @extend_schema(responses=shapes.FilePageSerializer)
+    @extend_schema(responses=page_shape("FilePage", shapes.FileSerializer))
     def get(self, request: Request) -> Response:
         with self.scope():
             files = File.objects.filter(project_id=self.principal.project_id, deleted_at=None)
@@ -55,7 +55,7 @@ class FilesView(Endpoint):
         upload = request.FILES.get("file")
         if upload is None:
             raise FileMissing(param="file")
-        facts = services.FileFacts(upload.name or "", str(request.data.get("purpose", "")), upload.size or 0)
+        facts = services.FileFacts(upload.name or "", str(request.POST.get("purpose", "")), upload.size or 0)
         return Response(shapes.show_file(services.bring_file(upload, facts, by=self.principal)))
 
 
@@ -142,7 +142,7 @@ class DatasetVersionsView(Endpoint):
 
     permission = Permission.FILE_READ
 
-    @extend_schema(responses=shapes.DatasetVersionPageSerializer)
+    @extend_schema(responses=page_shape("DatasetVersionPage", shapes.DatasetVersionSerializer))
     def get(self, request: Request) -> Response:
         versions = DatasetVersion.objects.filter(
             project_id=self.principal.project_id, file__deleted_at=None

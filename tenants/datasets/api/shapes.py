@@ -24,16 +24,6 @@ class FileSerializer(serializers.Serializer[Any]):
     status_details = serializers.CharField(required=False)
 
 
-class FilePageSerializer(serializers.Serializer[Any]):
-    """A page of files."""
-
-    object = serializers.CharField()
-    data = FileSerializer(many=True)
-    has_more = serializers.BooleanField()
-    first_id = serializers.CharField(allow_null=True)
-    last_id = serializers.CharField(allow_null=True)
-
-
 class FileUploadSerializer(serializers.Serializer[Any]):
     """The form that brings a file."""
 
@@ -84,15 +74,6 @@ class DatasetVersionSerializer(serializers.Serializer[Any]):
     format = serializers.CharField()
     created_at = serializers.DateTimeField()
     created_by = serializers.CharField(allow_null=True)
-
-
-class DatasetVersionPageSerializer(serializers.Serializer[Any]):
-    """A page of dataset versions."""
-
-    data = DatasetVersionSerializer(many=True)
-    has_more = serializers.BooleanField()
-    first_id = serializers.CharField(allow_null=True)
-    last_id = serializers.CharField(allow_null=True)
 
 
 class MessageSerializer(serializers.Serializer[Any]):

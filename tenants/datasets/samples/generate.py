@@ -269,7 +269,7 @@ def minutes_of_practice(r: random.Random) -> Problem:
 
 
 def temperature(r: random.Random) -> Problem:
-    start, up, down = r.randint(5, 20), r.randint(3, 15), r.randint(1, 12)
+    start, up, down = r.randint(10, 20), r.randint(3, 15), r.randint(1, 12)
     return (
         f"In the morning it is {start} degrees. By noon it is {up} degrees warmer, by night {down} degrees "
         "colder than at noon. How many degrees is it at night?",

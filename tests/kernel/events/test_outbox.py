@@ -1,7 +1,7 @@
 """The outbox: what happened is told if and only if it happened."""
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import redis
@@ -22,10 +22,13 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
     sent: list[tuple[str, dict[str, Any]]] = []
 
     class Listener:
-        def apply_async(self, *, args: list[Any], headers: dict[str, str], retry: bool) -> None:
+        def apply_async(
+            self, *, args: tuple[Any, ...], headers: dict[str, str], queue: str, retry: bool
+        ) -> None:
             sent.append((headers["organization_id"], args[0]))
 
-    monkeypatch.setitem(subscribers._subscribers, "test.thing.happened.v1", [Listener()])
+    wish = subscribers.Subscription(cast("Any", Listener()), "default")
+    monkeypatch.setitem(subscribers._subscriptions, "test.thing.happened.v1", [wish])
     return sent
 
 
@@ -74,7 +77,8 @@ def test_a_broker_that_is_away_loses_nothing(
         def apply_async(self, **_: Any) -> None:
             raise ConnectionError
 
-    monkeypatch.setitem(subscribers._subscribers, "test.thing.happened.v1", [Away()])
+    wish = subscribers.Subscription(cast("Any", Away()), "default")
+    monkeypatch.setitem(subscribers._subscriptions, "test.thing.happened.v1", [wish])
     with pytest.raises(ConnectionError):
         dispatcher.deliver_waiting()
     monkeypatch.undo()
@@ -90,11 +94,12 @@ def test_an_event_needs_an_organization(stores: Any) -> None:
 
 def test_a_subscriber_is_a_task_whose_organization_travels_in_the_header(owner: Person) -> None:
     app.loader.import_default_modules()
-    [task] = subscribers.subscribers_of("tenants.file.uploaded.v1")
+    [wish] = subscribers.subscriptions_to("tenants.file.uploaded.v1")
     client = redis.Redis.from_url(settings.VALKEY_URL)
     client.delete("lw:celery:data")
-    task.apply_async(args=[{"id": "x"}], headers={"organization_id": str(owner.organization.pk)})
+    headers = {"organization_id": str(owner.organization.pk)}
+    wish.task.apply_async(args=[{"id": "x"}], headers=headers, queue=wish.queue)
     raw = client.lpop("lw:celery:data")
     assert isinstance(raw, bytes)
     assert json.loads(raw)["headers"]["organization_id"] == str(owner.organization.pk)
-    assert task.name in app.tasks
+    assert wish.task.name in app.tasks

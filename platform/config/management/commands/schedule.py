@@ -55,7 +55,7 @@ def _lead(stopping: threading.Event) -> None:
             if stopping.wait(RETRY_SECONDS):
                 return
         log.info("schedule.leading")
-        clock = EmbeddedService(app, thread=True, scheduler_cls="celery.beat:Scheduler")
+        clock: Any = EmbeddedService(app, thread=True, scheduler_cls="celery.beat:Scheduler")
         clock.start()
         ended = threading.Event()
         courier = threading.Thread(target=dispatcher.run, args=[ended], name="dispatcher")
