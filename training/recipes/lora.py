@@ -56,7 +56,7 @@ def save_adapter(model: peft.PeftModel, folder: Path) -> None:
     """Write exactly the two files of an adapter into `folder`, the same bytes for the same weights."""
     weights = {
         name: weight.detach().to("cpu", copy=True).contiguous()
-        for name, weight in sorted(peft.get_peft_model_state_dict(model).items())
+        for name, weight in sorted(_adapter_state(model).items())
     }
     config_name, weights_name = artifact.ADAPTER_FILES
     folder.mkdir(parents=True, exist_ok=True)
@@ -70,9 +70,14 @@ def save_adapter(model: peft.PeftModel, folder: Path) -> None:
 def load_adapter(model: peft.PeftModel, folder: Path) -> None:
     """Put the weights that `save_adapter` wrote into `model`; raise `ValueError` if they do not fit."""
     weights = safetensors.torch.load_file(folder / artifact.ADAPTER_FILES[1])
-    if weights.keys() != peft.get_peft_model_state_dict(model).keys():
+    if weights.keys() != _adapter_state(model).keys():
         raise ValueError("the adapter has other layers than the model")
     peft.set_peft_model_state_dict(model, weights)
+
+
+def _adapter_state(model: peft.PeftModel) -> dict[str, torch.Tensor]:
+    # Left to decide about embeddings by itself, peft asks the model hub about the base model's name.
+    return dict(peft.get_peft_model_state_dict(model, save_embedding_layers=False))
 
 
 def _plain(value: Any) -> Any:
