@@ -6,6 +6,7 @@ from typing import Any
 from celery import Celery
 from celery.signals import setup_logging
 
+from inference.chat.schedule import SCHEDULE as CHAT
 from inference.deployments.schedule import SCHEDULE as DEPLOYMENTS
 from inference.usage.schedule import SCHEDULE as USAGE
 from tenants.datasets.schedule import SCHEDULE as DATASETS
@@ -15,7 +16,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 app = Celery("loomworks")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.conf.beat_schedule = {**DATASETS, **JOBS, **DEPLOYMENTS, **USAGE}
+app.conf.beat_schedule = {**DATASETS, **JOBS, **DEPLOYMENTS, **USAGE, **CHAT}
 app.autodiscover_tasks()
 
 
