@@ -1,7 +1,7 @@
 """Supervised fine-tuning of a LoRA adapter: one readable loop, from `run.json` to a published adapter."""
 
-# ruff: noqa: I001 - lifeline comes first, see there
-from training.recipes import lifeline
+# ruff: noqa: I001, F401 - these two come before torch, see there
+from training.recipes import lifeline, patience
 
 import argparse
 import contextlib

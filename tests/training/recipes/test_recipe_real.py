@@ -85,11 +85,11 @@ def test_tuning_on_the_sample_rows_teaches_their_last_line(base: Path, tmp_path:
     questions = [json.loads(line)["messages"][0]["content"] for line in lines]
     model, tokenizer = load(base)
     tuned = peft.PeftModel.from_pretrained(model, finished["adapter_dir"]).eval()
-    in_form = [
-        re.search(r"\n#### -?\d+<\|im_end\|>", text)
-        for text in answers(tuned, tokenizer, questions, new_tokens=96)
-    ]
-    assert sum(map(bool, in_form)) >= 24
+    assert in_form(answers(tuned, tokenizer, questions, new_tokens=96)) >= 24
     with tuned.disable_adapter():
-        untuned = answers(tuned, tokenizer, questions, new_tokens=96)
-    assert sum("####" in text for text in untuned) <= 3
+        assert in_form(answers(tuned, tokenizer, questions, new_tokens=96)) <= 3
+
+
+def in_form(texts: list[str]) -> int:
+    """How many end in a line "#### number" and then stop; the base model too writes "####" at times."""
+    return sum(bool(re.search(r"\n#### -?\d+<\|im_end\|>", text)) for text in texts)
