@@ -77,9 +77,17 @@ def demo(place: Place) -> Process:
     """The step that makes the demo organization, or reads again what it is."""
     return Process(
         name="demo",
-        command=(PYTHON, str(REPOSITORY / "manage.py"), "seed_demo", "--url", place.url),
+        command=(
+            PYTHON,
+            str(REPOSITORY / "manage.py"),
+            "seed_demo",
+            "--url",
+            place.url,
+            "--previous",
+            str(place.layout.demo),
+        ),
         environment={**environment.application(place), **LEAN},
-        needs=("migrate", *STORES),
+        needs=("migrate", "base-model", *STORES),
         once=True,
         output=place.layout.run / "demo-output.json",
     )
