@@ -11,6 +11,7 @@ import { StrictMode, Suspense } from "react";
 import { createRoot } from "react-dom/client";
 import { BrowserRouter } from "react-router";
 import { ApiFault } from "@/api/faults";
+import { sessionQuery } from "@/api/session";
 import { startWords } from "@/i18n";
 import { FaultBoundary, Waiting } from "@/shell/Faults";
 import { Shell } from "@/shell/Shell";
@@ -26,8 +27,9 @@ function worthRetrying(failures: number, error: unknown): boolean {
 
 async function start(root: HTMLElement): Promise<void> {
   showTheme(storedTheme());
-  await startWords();
   const queries = new QueryClient({ defaultOptions: { queries: { retry: worthRetrying, staleTime: 10_000 } } });
+  void queries.prefetchQuery(sessionQuery);
+  await startWords();
   createRoot(root).render(
     <StrictMode>
       <QueryClientProvider client={queries}>

@@ -35,7 +35,7 @@ module.exports = {
       name: "no-unknown-module",
       severity: "error",
       from: {},
-      to: { couldNotResolve: true, pathNot: "\\.css$|^vite/client$" },
+      to: { couldNotResolve: true, pathNot: "\\.css$|^vite/client$|^hast$" },
     },
   ],
   options: {

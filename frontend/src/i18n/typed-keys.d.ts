@@ -1,4 +1,5 @@
 import "i18next";
+import type chat from "./locales/en/chat.json";
 import type common from "./locales/en/common.json";
 import type data from "./locales/en/data.json";
 import type home from "./locales/en/home.json";
@@ -10,6 +11,7 @@ declare module "i18next" {
   interface CustomTypeOptions {
     defaultNS: "common";
     resources: {
+      chat: typeof chat;
       common: typeof common;
       data: typeof data;
       home: typeof home;

@@ -1,5 +1,6 @@
 /** All routes: each feature brings its own, loaded when first visited. */
 import type { RouteObject } from "react-router";
+import { routes as chat } from "@/features/chat";
 import { routes as datasets } from "@/features/datasets";
 import { routes as deployments } from "@/features/deployments";
 import { routes as home } from "@/features/home";
@@ -9,6 +10,6 @@ import { routes as training } from "@/features/training";
 import { NotFound } from "./Faults";
 
 export const routes: RouteObject[] = [
-  ...home, ...datasets, ...training, ...models, ...deployments, ...settings,
+  ...home, ...chat, ...datasets, ...training, ...models, ...deployments, ...settings,
   { path: "*", Component: NotFound },
 ];
