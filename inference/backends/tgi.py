@@ -166,7 +166,9 @@ class TgiBackend:
     def __init__(self, url: str, *, key: str, timeouts: Timeouts) -> None:
         self._url, self._timeouts = url.rstrip("/"), timeouts
         self._pool = Pool(url, bearer=key, connect_seconds=timeouts.connect)
-        self._hub = AsyncInferenceClient(model=self._url, token=key, timeout=timeouts.connect)
+        self._hub = AsyncInferenceClient(
+            model=self._url, provider="hf-inference", token=key, timeout=timeouts.connect
+        )
 
     async def open(self, call: GenerationCall) -> TgiStream:
         """Start a generation; see `Backend`."""

@@ -187,9 +187,7 @@ async def figures() -> list[dict[str, Any]]:
 def main() -> None:
     found = asyncio.run(figures())
     for one in found:
-        print(
-            f"{one['name']:<42}{one['value']:>10} {one['unit']:<4} direct {one['peer_value']}  goal {one['goal']}"
-        )
+        print("{name:<42}{value:>10} {unit:<4} direct {peer_value}  goal {goal}".format(**one))
     folder = Path(os.environ.get("LOOMWORKS_HOME", "var")) / "bench"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "gateway.json").write_text(json.dumps(found, indent=1))

