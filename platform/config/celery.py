@@ -16,7 +16,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 app = Celery("loomworks")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.conf.beat_schedule = {**DATASETS, **JOBS, **DEPLOYMENTS, **USAGE, **CHAT}
+HOUSEKEEPING: dict[str, dict[str, Any]] = {
+    "abandon-uploads": {"task": "config.tasks.abandon_uploads", "schedule": 24 * 3600.0},
+}
+
+app.conf.beat_schedule = {**HOUSEKEEPING, **DATASETS, **JOBS, **DEPLOYMENTS, **USAGE, **CHAT}
 app.autodiscover_tasks()
 
 

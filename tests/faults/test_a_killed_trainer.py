@@ -39,7 +39,7 @@ def test_a_job_survives_the_kill_of_its_worker(stack: Any, client: openai.OpenAI
     for victim in victims:
         if "celery" in " ".join(victim.cmdline()):
             os.kill(victim.pid, signal.SIGKILL)
-    gone, alive = psutil.wait_procs(victims, timeout=20)
+    _, alive = psutil.wait_procs(victims, timeout=20)
     assert alive == [], "the recipe outlived its worker"
 
     ended = loop.wait_for(client, job.id)

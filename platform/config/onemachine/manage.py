@@ -15,14 +15,13 @@ from config.onemachine.lock import Lock
 from config.onemachine.ports import Ports
 
 
-def main(arguments: list[str]) -> int:
-    """Become the command; returns only when nothing runs in the folder."""
+def main(arguments: list[str]) -> None:
+    """Become the command; says so when nothing runs in the folder."""
     home = Path(os.environ.get("LOOMWORKS_HOME") or layout.REPOSITORY / "var").expanduser()
     try:
         variables = {**os.environ, **environment.application(running(home))}
     except CannotStart as fault:
-        sys.stderr.write(f"{fault}\n")
-        return 1
+        sys.exit(str(fault))
     command = [sys.executable, str(layout.REPOSITORY / "manage.py"), *arguments]
     os.execve(sys.executable, command, variables)  # noqa: S606
 
@@ -38,4 +37,4 @@ def running(home: Path) -> Place:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

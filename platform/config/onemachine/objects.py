@@ -83,5 +83,5 @@ def bucket(place: Place) -> Process:
         needs=("s3",),
         once=True,
         done=place.layout.s3 / "bucket-made",
-        fingerprint=S3_BUCKET,
+        fingerprint=lambda: S3_BUCKET,
     )

@@ -20,7 +20,7 @@ class Process:
 
     `once` marks a step that must end well before what needs it starts; others are kept alive.
     `stop` is a list of signals, each with the seconds to wait before the next; SIGKILL follows.
-    `done` is a file that, holding `fingerprint`, says that a step need not run again.
+    `done` is a file that, holding what `fingerprint` answers, says that a step need not run again.
     """
 
     name: str
@@ -37,11 +37,11 @@ class Process:
     stdin: str | None = None
     output: Path | None = None
     done: Path | None = None
-    fingerprint: str = ""
+    fingerprint: Callable[[], str] = str
 
     def is_done(self) -> bool:
         """Whether an earlier start has already done this step."""
-        return self.done is not None and self.done.exists() and self.done.read_text() == self.fingerprint
+        return self.done is not None and self.done.exists() and self.done.read_text() == self.fingerprint()
 
 
 def start(process: Process, *, log: Path) -> "subprocess.Popen[bytes]":

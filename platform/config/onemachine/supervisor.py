@@ -179,7 +179,7 @@ class Supervisor:
         if code != 0:
             raise CannotStart(f"The step {child.process.name} failed ({how(code)}).{last_lines(child.log)}")
         if child.process.done is not None:
-            write_private(child.process.done, child.process.fingerprint)
+            write_private(child.process.done, child.process.fingerprint())
         self.mark_ready(child, f"done in {time.monotonic() - child.started_at:.1f} s")
 
     def stop_all(self) -> None:

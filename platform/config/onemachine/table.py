@@ -48,14 +48,16 @@ def keyring(place: Place) -> Process:
 
 
 def base_model(place: Place) -> Process:
-    """The step that prepares the bundled base model; it verifies and returns when it is there."""
-    folder = str(place.layout.base_model)
+    """The step that prepares the bundled base model; skipped while its files are as it left them."""
+    folder = place.layout.base_model
     return Process(
         name="base-model",
-        command=(PYTHON, "-m", "training.recipes.base_model", "--output", folder),
+        command=(PYTHON, "-m", "training.recipes.base_model", "--output", str(folder)),
         environment=LEAN,
         once=True,
         patience_seconds=STEP_PATIENCE_SECONDS,
+        done=place.layout.run / "base-model-made",
+        fingerprint=lambda: files_fingerprint(folder),
     )
 
 
@@ -69,7 +71,7 @@ def migrate(place: Place) -> Process:
         once=True,
         patience_seconds=STEP_PATIENCE_SECONDS,
         done=place.layout.postgres / "migrated",
-        fingerprint=migrations_fingerprint(),
+        fingerprint=migrations_fingerprint,
     )
 
 
@@ -177,6 +179,15 @@ def web(place: Place, application: dict[str, str], needs: tuple[str, ...]) -> Pr
         probe=probes.http_ok(place.ports.web, "/readyz"),
         patience_seconds=WEB_PATIENCE_SECONDS,
     )
+
+
+def files_fingerprint(folder: Path) -> str:
+    """Changes when a file of the folder, or the package it is made from, does."""
+    lines = [
+        f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in sorted(folder.glob("*"))
+    ]
+    lines.append((REPOSITORY / "locks" / "base-model.txt").read_text())
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def migrations_fingerprint() -> str:

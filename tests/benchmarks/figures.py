@@ -1,0 +1,64 @@
+"""Figures of a benchmark: kept as JSON, printed as a table, written into the documentation."""
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured value, its peer in the same run, and the goal it has (`<=` or `>=` is in the goal)."""
+
+    name: str
+    value: float
+    unit: str
+    peer: str | None = None
+    peer_value: float | None = None
+    ratio: float | None = None
+    goal: str | None = None
+    met: bool | None = None
+
+
+def at_most(name: str, value: float, unit: str, limit: float) -> Figure:
+    """A figure whose goal is a ceiling."""
+    return Figure(name, value, unit, goal=f"<= {limit:g} {unit}", met=value <= limit)
+
+
+def against(name: str, value: float, unit: str, *, peer: str, peer_value: float) -> Figure:
+    """A figure beside its peer's of the same run."""
+    return Figure(name, value, unit, peer, peer_value, value / peer_value if peer_value else None)
+
+
+def keep(name: str, figures: Sequence[Figure]) -> None:
+    """Write `bench/NAME.json` under the home and print the table."""
+    home = Path(os.environ.get("LOOMWORKS_HOME") or REPOSITORY / "var")
+    folder = home / "bench"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps([asdict(figure) for figure in figures], indent=2))
+    print(table(figures))
+
+
+def table(figures: Sequence[Figure]) -> str:
+    """The figures as a Markdown table."""
+    head = "| what | measured | peer | ratio | goal | met |\n|---|---|---|---|---|---|\n"
+    return head + "\n".join(_row(figure) for figure in figures) + "\n"
+
+
+def machine() -> str:
+    """What it was measured on, without naming the machine."""
+    return f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()}"
+
+
+def _row(figure: Figure) -> str:
+    peer = f"{figure.peer}: {figure.peer_value:,.1f}" if figure.peer_value is not None else ""
+    ratio = f"{figure.ratio:.2f}" if figure.ratio is not None else ""
+    met = "" if figure.met is None else "yes" if figure.met else "**no**"
+    return (
+        f"| {figure.name} | {figure.value:,.1f} {figure.unit} | {peer} | {ratio} "
+        f"| {figure.goal or ''} | {met} |"
+    )
