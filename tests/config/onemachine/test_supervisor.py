@@ -8,6 +8,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -118,7 +119,7 @@ def test_a_step_done_before_is_not_run_again_until_its_inputs_change(tmp_path: P
     counted, done = tmp_path / "counted", tmp_path / "done"
     source = f"open({str(counted)!r}, 'a').write('x')"
     for fingerprint in ("one", "one", "two"):
-        step = program("step", source, once=True, done=done, fingerprint=fingerprint)
+        step = program("step", source, once=True, done=done, fingerprint=partial(str, fingerprint))
         stage = Stage(tmp_path, step)
         stage.supervisor.start_all()
         stage.close()
