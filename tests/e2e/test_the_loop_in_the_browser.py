@@ -1,0 +1,110 @@
+"""The whole loop in Chromium: sign in, upload, train with the curve moving, chat with streaming, reload."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+
+from tests.e2e import loop
+
+ROWS = 96
+PATIENCE_MS = 600_000
+LONG_QUESTION = "Tell me a long story about a weaver and her loom."
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """What the browser's console complained of: there must be nothing."""
+    return []
+
+
+@pytest.fixture
+def page(browser: Browser, stack: Any, complaints: list[str]) -> Iterator[Page]:
+    """A signed-out page of the running stack."""
+    context = browser.new_context(base_url=stack.demo["url"], viewport={"width": 1280, "height": 900})
+    opened = context.new_page()
+
+    def note(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            complaints.append(message.text)
+
+    opened.on("console", note)
+    opened.on("pageerror", lambda fault: complaints.append(str(fault)))
+    yield opened
+    context.close()
+
+
+def sign_in(page: Page, demo: dict[str, str]) -> None:
+    page.goto("/")
+    page.get_by_label("E-mail address").fill(demo["email"])
+    page.get_by_label("Password").fill(demo["password"])
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+
+
+def points_in_table(page: Page) -> int:
+    """How many steps the loss table shows."""
+    page.get_by_role("tab", name="Table").click()
+    count = page.get_by_role("tabpanel").get_by_role("row").count()
+    page.get_by_role("tab", name="Curve").click()
+    return count
+
+
+def test_a_wrong_password_is_answered_in_words(page: Page, stack: Any) -> None:
+    page.goto("/")
+    page.get_by_label("E-mail address").fill(stack.demo["email"])
+    page.get_by_label("Password").fill("not the password")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_contain_text("do not match")
+
+
+def test_a_bad_file_shows_its_problems_by_row(page: Page, stack: Any, complaints: list[str]) -> None:
+    sign_in(page, stack.demo)
+    page.goto("/data")
+    bad = loop.sample_rows()[:2000].rsplit(b"\n", 1)[0] + b"\nnot json\n"
+    page.locator("input[type=file]").set_input_files(
+        {"name": "bad.jsonl", "mimeType": "application/jsonl", "buffer": bad}
+    )
+    expect(page.get_by_text("invalid_json").first).to_be_visible(timeout=60_000)
+    assert complaints == []
+
+
+def test_the_whole_loop_by_hand(page: Page, stack: Any, complaints: list[str]) -> None:
+    sign_in(page, stack.demo)
+
+    page.goto("/data")
+    content = b"\n".join(loop.sample_rows().splitlines()[:ROWS]) + b"\n"
+    page.locator("input[type=file]").set_input_files(
+        {"name": "sums.jsonl", "mimeType": "application/jsonl", "buffer": content}
+    )
+    expect(page.get_by_text(f"{ROWS} usable of {ROWS}")).to_be_visible(timeout=60_000)
+
+    file_id = re.search(r"file=(file-\w+)", page.url)
+    assert file_id
+    page.goto(f"/training/new?file={file_id[1]}")
+    page.get_by_text("Fine-tuning job").first.wait_for()
+    page.locator("summary").click()
+    page.get_by_label("Epochs").fill("1")
+    page.get_by_role("button", name="Start the job").click()
+
+    expect(page.get_by_role("tab", name="Curve")).to_be_visible(timeout=PATIENCE_MS)
+    first = points_in_table(page)
+    page.wait_for_timeout(8_000)
+    assert points_in_table(page) > first, "the curve does not move"
+
+    expect(page.get_by_role("link", name="Talk to it")).to_be_visible(timeout=PATIENCE_MS)
+    page.get_by_role("link", name="Talk to it").click()
+    page.get_by_role("textbox", name="Write a message").fill(LONG_QUESTION)
+    page.get_by_role("button", name="Send").click()
+
+    answer = page.locator("article.answer").first
+    expect(answer.locator("p").first).not_to_have_text("Reading your question…", timeout=60_000)
+    page.reload()
+    expect(page.locator("article.answer footer").first).to_contain_text("token", timeout=PATIENCE_MS)
+    finished = page.locator("article.answer").first.inner_text()
+    page.reload()
+    expect(page.locator("article.answer footer").first).to_contain_text("token", timeout=60_000)
+    assert page.locator("article.answer").first.inner_text() == finished
+    assert complaints == []
