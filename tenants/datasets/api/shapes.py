@@ -76,7 +76,7 @@ class DatasetVersionSerializer(serializers.Serializer[Any]):
     created_by = serializers.CharField(allow_null=True)
 
 
-class MessageSerializer(serializers.Serializer[Any]):
+class RowMessageSerializer(serializers.Serializer[Any]):
     """One turn of a row."""
 
     role = serializers.CharField()
@@ -88,7 +88,7 @@ class RowSerializer(serializers.Serializer[Any]):
     """One row as the model will see it."""
 
     row = serializers.IntegerField()
-    messages = MessageSerializer(many=True)
+    messages = RowMessageSerializer(many=True)
 
 
 class RowsSerializer(serializers.Serializer[Any]):
