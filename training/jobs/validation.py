@@ -66,7 +66,7 @@ def resolve(job: FineTuningJob, rows: int) -> dict[str, Any]:
 
 def _checkpoint_interval(settings: dict[str, Any], rows: int) -> int:
     # A crash costs at most one interval: a tenth of the run, and not more than fifty steps.
-    steps = math.ceil(rows / settings["batch_size"]) * int(settings["n_epochs"])
+    steps: int = math.ceil(rows / settings["batch_size"]) * settings["n_epochs"]
     return max(5, min(50, math.ceil(steps / 10)))
 
 

@@ -25,7 +25,7 @@ def main() -> None:
             Path("/proc/self/oom_score_adj").write_text(OOM_SCORE)
     if os.getppid() != parent:
         sys.exit("the launcher is gone")
-    os.execvpe(command[0], command, os.environ)  # noqa: S606 - this is what it is for
+    os.execvp(command[0], command)  # noqa: S606 - this is what it is for
 
 
 main()

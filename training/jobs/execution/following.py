@@ -1,5 +1,6 @@
 """Follow a running recipe: write down what it tells, keep its checkpoints, and stop it when it must stop."""
 
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -80,6 +81,9 @@ class Follower:
         step, folder = int(event["step"]), (self._folder / str(event["path"])).resolve()
         # One of before the first step holds nothing; one outside the folder is not the recipe's to give.
         if step > 0 and folder.is_relative_to(self._folder):
+            if self._unsaved is not None:
+                # Only the latest is worth storing; while the store is away they would fill the scratch.
+                shutil.rmtree(self._unsaved.folder, ignore_errors=True)
             measures = {"step": step, **shown_measures(self._last_metrics)}
             self._unsaved = Written(step, folder, measures)
 
