@@ -1,7 +1,7 @@
 """A thin HTTP/1.1 client: pooled sockets, streamed bodies with flow control, deadlines per read.
 
-The gateway needs little of a client: POST JSON, read a status, some headers and a body as it arrives, and drop
-a connection at once, which is how a generation is stopped.
+The gateway needs little of a client: POST JSON, read a status, some headers and a body as it arrives, and
+drop a connection at once, which is how a generation is stopped.
 """
 
 import asyncio
