@@ -32,7 +32,7 @@ def value_of(name: str) -> Any:
 
 
 def wipe() -> None:
-    names = [name for name in valkey().scan_iter(match="lw:snapshot:*", count=1000)]
+    names = list(valkey().scan_iter(match="lw:snapshot:*", count=1000))
     valkey().delete(*names)
 
 
