@@ -17,9 +17,9 @@ from kernel import ids
 from kernel.storage import objects
 from kernel.storage.names import object_key
 from kernel.tenancy.scope import across_tenants, acting_for
-from tenants.datasets import services
 from tenants.datasets.formats.detection import open_rows
 from tenants.datasets.formats.rows import Findings, Problem
+from tenants.datasets.happenings import tell
 from tenants.datasets.models import DatasetVersion, File, FileState, Validation
 
 MEMORY_BYTES = 4 * 1024 * 1024
@@ -142,7 +142,7 @@ def revive_waiting() -> int:
         )
     for file in waiting:
         with acting_for(file.organization_id):
-            services.tell("tenants.file.uploaded.v1", file)
+            tell("tenants.file.uploaded.v1", file)
     return len(waiting)
 
 
@@ -180,7 +180,7 @@ def _conclude(file: File, outcome: Outcome) -> bool:
     current.state = FileState.PROCESSED if version else FileState.INVALID
     current.state_reason = "" if version else _reason(tally)
     current.save(update_fields=["state", "state_reason"])
-    services.tell(
+    tell(
         "tenants.file.validated.v1",
         file,
         state=current.state,

@@ -10,13 +10,13 @@ from django.db.models.functions import Now
 from kernel import ids
 from kernel.audit.log import record
 from kernel.errors import NotFound
-from kernel.events.outbox import Happening, emit
 from kernel.storage import objects
 from kernel.storage.names import object_key
 from kernel.tenancy.scope import acting_for
 from tenants.access import services as access
 from tenants.access.principal import Principal
 from tenants.datasets.errors import BadFilename, FileEmpty, FileTooLarge, UnknownPurpose
+from tenants.datasets.happenings import tell
 from tenants.datasets.models import File, FileState
 from tenants.organizations.models import Project
 
@@ -97,17 +97,3 @@ def delete_file(file: File) -> None:
         raise NotFound(f"There is no file '{file.public_id}'.")
     record("file.delete", file.public_id)
     tell("tenants.file.deleted.v1", file)
-
-
-def tell(name: str, file: File, **payload: str | None) -> None:
-    """Emit an event of a file."""
-    emit(
-        Happening(
-            name=name,
-            aggregate_id=file.pk,
-            project_id=file.project_id,
-            resource="file",
-            resource_id=file.public_id,
-            payload={"file_id": str(file.pk), **payload},
-        )
-    )
