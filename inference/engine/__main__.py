@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
 def serve(settings: Settings) -> None:
     """Load the base and answer on the given port until told to stop."""
     with _bound(settings.host, settings.port) as listener, state_held(settings.state_dir) as run_dir:
-        model = base.load(settings.model_dir)
+        model = base.load(settings.model_dir, settings.state_dir)
         tokens = min(settings.limits.context_tokens, model.context_tokens)
         settings = replace(settings, limits=replace(settings.limits, context_tokens=tokens))
         config = uvicorn.Config(
@@ -62,8 +62,8 @@ def _settings(arguments: list[str]) -> Settings:
     if not key:
         raise CannotStart("POD_KEY is not set: the pod needs the key that its clients must send.")
     names = ("context_tokens", "max_concurrent_requests", "max_instances", "adapter_slots")
-    names += ("idle_seconds", "grace_seconds")
-    limits = Limits(**{name: getattr(given, name) for name in names})
+    more = ("idle_seconds", "grace_seconds")
+    limits = Limits(**{name: getattr(given, name) for name in (*names, *more)})
     return Settings(given.model_dir, given.state_dir, given.host, given.port, key, limits)
 
 

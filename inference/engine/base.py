@@ -1,5 +1,6 @@
 """The base model a pod serves: its folder checked, its facts read once."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -43,8 +44,10 @@ class Base:
         return f"base-{self.digest}"
 
 
-def load(folder: Path) -> Base:
+def load(folder: Path, cache: Path) -> Base:
     """Verify the model folder against its manifest and return what it holds.
+
+    What the GGUF says takes seconds to read: it is kept in the private folder `cache`, by digest.
 
     Raises `CannotStart`, with one sentence, when the folder is missing, incomplete or damaged.
     """
@@ -57,8 +60,7 @@ def load(folder: Path) -> Base:
     gguf = folder / "base.gguf"
     if not gguf.is_file():
         raise CannotStart(f"The model folder {folder} has no base.gguf.")
-    facts = _facts(gguf)
-    return _base(folder, manifest, facts)
+    return _base(folder, manifest, _kept_facts(gguf, cache / f"facts-{manifest['digest']}.json"))
 
 
 def _base(folder: Path, manifest: dict[str, Any], facts: dict[str, Any]) -> Base:
@@ -80,6 +82,20 @@ def _base(folder: Path, manifest: dict[str, Any], facts: dict[str, Any]) -> Base
 
 
 _PLAIN_FACTS = ("architecture", "context_tokens", "blocks", "heads", "kv_heads", "bos_token", "eos_token")
+# Raise it when gguf_facts tells more or otherwise.
+_FACTS_VERSION = 1
+
+
+def _kept_facts(gguf: Path, kept: Path) -> dict[str, Any]:
+    with contextlib.suppress(OSError, ValueError):
+        facts = json.loads(kept.read_bytes())
+        if facts.get("version") == _FACTS_VERSION:
+            return dict(facts)
+    facts = _facts(gguf) | {"version": _FACTS_VERSION}
+    partial = kept.with_suffix(".partial")
+    partial.write_text(json.dumps(facts), encoding="utf-8")
+    partial.rename(kept)
+    return facts
 
 
 def _facts(gguf: Path) -> dict[str, Any]:

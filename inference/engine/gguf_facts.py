@@ -9,14 +9,15 @@ from typing import Any
 
 from gguf import GGUFReader
 
-_CONTROL, _BYTE = 3, 6
+_CONTROL = 3
+_UNUSED = ("tokenizer.ggml.merges", "tokenizer.ggml.scores")
 _END_TEXTS = ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end|>", "</s>", "<end_of_turn>")
 
 
 def describe(path: str) -> dict[str, Any]:
     """Return architecture, context, special tokens, byte fragments and tensor shapes of a GGUF file."""
     reader = GGUFReader(path)
-    fields = {name: field.contents() for name, field in reader.fields.items()}
+    fields = {name: field.contents() for name, field in reader.fields.items() if name not in _UNUSED}
     architecture = fields["general.architecture"]
     tokens = [bytes_of(token) for token in fields["tokenizer.ggml.tokens"]]
     kinds = fields["tokenizer.ggml.token_type"]

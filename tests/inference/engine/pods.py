@@ -87,7 +87,7 @@ def running_pod(model_dir: Path, state_dir: Path, *more: str) -> Iterator[Runnin
     try:
         headers = {"authorization": f"Bearer {KEY}"}
         with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
-            wait_until(lambda: process.poll() is not None or _answers(client), seconds=20)
+            wait_until(lambda: process.poll() is not None or _answers(client), seconds=60)
             yield RunningPod(process, url, state_dir, client)
     finally:
         process.terminate()

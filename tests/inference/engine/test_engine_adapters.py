@@ -88,9 +88,8 @@ def test_an_adapter_with_values_that_are_not_finite_is_refused(pod: RunningPod, 
     tensors = load_file(path)
     tensors[next(iter(tensors))][0, 0] = np.nan
     save_file(tensors, path)
-    answer = pod.client.put(
-        f"/adapters/adapter-{artifact.digest(tmp_path / 'nan')}", content=tar_of(tmp_path / "nan")
-    )
+    adapter_id = f"adapter-{artifact.digest(tmp_path / 'nan')}"
+    answer = pod.client.put(f"/adapters/{adapter_id}", content=tar_of(tmp_path / "nan"))
     assert (answer.status_code, "not finite" in answer.json()["error"]) == (422, True)
 
 

@@ -47,7 +47,8 @@ def test_a_pod_told_to_stop_finishes_what_it_began(model_dir: Path, tmp_path: Pa
 
 def test_a_client_that_leaves_frees_its_place_within_a_second(pod: RunningPod) -> None:
     with pod.client.stream("POST", "/generate_stream", json=LONG) as answer:
-        next(answer.iter_lines())
+        lines = answer.iter_lines()
+        next(lines)
         assert pod.gauge("tgi_batch_current_size") == 1
     wait_until(lambda: pod.gauge("tgi_batch_current_size") == 0, seconds=1)
     (instance,) = pod.children()
@@ -67,7 +68,8 @@ def test_a_killed_instance_is_an_error_event_and_is_started_again(pod: RunningPo
 def test_a_pod_with_all_places_taken_says_overloaded(model_dir: Path, tmp_path: Path) -> None:
     with running_pod(model_dir, tmp_path / "state", "--max-concurrent-requests", "1") as pod:
         with pod.client.stream("POST", "/generate_stream", json=LONG) as answer:
-            next(answer.iter_lines())
+            lines = answer.iter_lines()
+        next(lines)
             status, message = pod.refused("a")
             (event,) = pod.stream("a")
         assert (status, message) == (429, "Model is overloaded")
