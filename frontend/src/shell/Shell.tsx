@@ -1,18 +1,18 @@
 /** The shell around every page: bars, live events, the palette. */
 import { useQueryClient } from "@tanstack/react-query";
-import { lazy, type RefObject, Suspense, useEffect, useRef, useState } from "react";
+import { type RefObject, Suspense, useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { useLocation, useNavigationType, useRoutes } from "react-router";
 import { useSession } from "@/api/session";
 import { Toasts } from "@/design/toasts";
 import type { SocketState } from "@/live/resumable-socket";
 import { followEvents } from "@/live/server-events";
+import { CommandPalette } from "./CommandPalette";
 import { FaultBoundary, Waiting } from "./Faults";
 import { Rail } from "./Rail";
 import { routes } from "./routes";
 import { TopBar } from "./TopBar";
 
-const CommandPalette = lazy(() => import("./CommandPalette"));
 /** A blink of the connection is nobody's concern. */
 const SAY_OFFLINE_AFTER_MS = 4000;
 
@@ -40,8 +40,9 @@ function usePaletteKey(open: () => void): void {
       event.preventDefault();
       open();
     };
-    window.addEventListener("keydown", onKey);
-    return () => { window.removeEventListener("keydown", onKey); };
+    // While capturing: widgets that handle keys themselves let none bubble up.
+    window.addEventListener("keydown", onKey, { capture: true });
+    return () => { window.removeEventListener("keydown", onKey, { capture: true }); };
   }, [open]);
 }
 
@@ -81,7 +82,7 @@ export function Shell() {
         {offline && <p className="offline" role="status">{t("shell.offline")}</p>}
         <FaultBoundary key={pathname}><Suspense fallback={<Waiting />}>{page}</Suspense></FaultBoundary>
       </main>
-      {searching && <Suspense><CommandPalette onClose={() => { setSearching(false); }} /></Suspense>}
+      {searching && <CommandPalette onClose={() => { setSearching(false); }} />}
       <Toasts />
     </div>
   );

@@ -68,7 +68,7 @@ function FileTable({ files, current, onOpen }: { files: StoredFile[]; current: s
       columns={[
         { header: t("data:name"), cell: (file) => <RowButton onPress={() => { onOpen(file); }}>{file.filename}</RowButton> },
         { header: t("data:state"), cell: (file) => <StateBadge state={file.status} /> },
-        { header: t("data:size"), cell: (file) => formatBytes(file.bytes), number: true },
+        { header: t("data:size"), cell: (file) => formatBytes(file.bytes), number: true, wide: true },
         { header: t("data:created"), cell: (file) => <span title={formatTime(file.created_at)}>{formatAgo(file.created_at)}</span>, wide: true },
         { header: t("data:id"), cell: (file) => <code className="quiet">{file.id.slice(0, 18)}…</code>, wide: true },
       ]} />

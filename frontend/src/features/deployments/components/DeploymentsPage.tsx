@@ -56,7 +56,7 @@ function DeploymentTable({ deployments, current, onOpen }: DeploymentTableProps)
       columns={[
         { header: t("alias"), cell: (row) => <RowButton onPress={() => { onOpen(row); }}>{row.alias}</RowButton> },
         { header: t("state"), cell: (row) => <StateBadge state={row.state} /> },
-        { header: t("model"), cell: (row) => <Thread digest={row.digest} /> },
+        { header: t("model"), cell: (row) => <Thread digest={row.digest} />, wide: true },
         { header: t("base"), cell: (row) => row.base_model, wide: true },
         { header: t("changed"), cell: (row) => <span title={formatTime(row.updated_at)}>{formatAgo(row.updated_at)}</span>, wide: true },
       ]} />

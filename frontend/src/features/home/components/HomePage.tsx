@@ -80,7 +80,7 @@ function RecentJobs() {
             columns={[
               { header: t("training:job"), cell: (job) => <RowLink to={`/training/${job.id}`}>{job.fine_tuned_model ?? job.id}</RowLink> },
               { header: t("training:state"), cell: (job) => <StateBadge state={job.status} /> },
-              { header: t("training:created"), cell: (job) => formatAgo(job.created_at) },
+              { header: t("training:created"), cell: (job) => formatAgo(job.created_at), wide: true },
             ]} />
         ))}
       </Loaded>

@@ -49,7 +49,7 @@ function ModelTable({ versions, current, onOpen }: { versions: ModelVersion[]; c
         { header: t("digest"), cell: (row) => <Thread digest={row.digest} /> },
         { header: t("base"), cell: (row) => row.base_model, wide: true },
         { header: t("size"), cell: (row) => formatBytes(row.bytes), number: true, wide: true },
-        { header: t("created"), cell: (row) => <span title={formatTime(row.created_at)}>{formatAgo(row.created_at)}</span> },
+        { header: t("created"), cell: (row) => <span title={formatTime(row.created_at)}>{formatAgo(row.created_at)}</span>, wide: true },
       ]} />
   );
 }

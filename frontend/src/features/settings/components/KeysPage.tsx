@@ -82,7 +82,7 @@ function KeyTable({ keys }: { keys: ApiKey[] }) {
     <Table label={t("keys")} rows={keys} rowKey={(key) => key.id}
       columns={[
         { header: t("name"), cell: (key) => <strong className="truncate">{key.name}</strong> },
-        { header: t("prefix"), cell: (key) => <code>{key.prefix}…</code> },
+        { header: t("prefix"), cell: (key) => <code>{key.prefix}…</code>, wide: true },
         { header: t("created"), cell: (key) => <span title={formatTime(key.created_at)}>{formatAgo(key.created_at)}</span>, wide: true },
         { header: t("used"), cell: (key) => (key.last_used_at ? formatAgo(key.last_used_at) : t("never")), wide: true },
         { header: t("revoke"), cell: (key) => <RevokeButton apiKey={key} /> },

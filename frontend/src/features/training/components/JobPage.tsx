@@ -18,7 +18,6 @@ import { isActive, jobMetricsQuery, jobQuery, useCancelJob } from "../api";
 import { JobCheckpoints } from "./JobCheckpoints";
 import { JobEvents } from "./JobEvents";
 import { JobProgress } from "./JobProgress";
-import { jobName } from "./JobTable";
 import { LossCurve } from "./LossCurve";
 import "./training.css";
 
@@ -36,7 +35,7 @@ export function JobPage() {
     );
   }
   return (
-    <Page title={job.data ? jobName(job.data) : t("training:job")}
+    <Page title={job.data?.fine_tuned_model ?? t("training:job")}
       lead={job.data && <div className="row"><StateBadge state={job.data.status} /><code className="quiet small">{job.data.id}</code></div>}
       actions={job.data && isActive(job.data) && <CancelButton jobId={jobId} />}>
       <Loaded query={job}>{(shown) => <JobBody job={shown} />}</Loaded>

@@ -5,7 +5,7 @@ import { StateBadge } from "@/design/Badge";
 import { RowLink, Table } from "@/design/Table";
 import { formatAgo, formatDuration, formatNumber, formatTime } from "@/i18n/formats";
 
-export function jobName(job: FineTuningJob): string {
+function jobName(job: FineTuningJob): string {
   return job.fine_tuned_model ?? job.id;
 }
 
@@ -19,7 +19,7 @@ export function JobTable({ jobs, onOpen }: { jobs: FineTuningJob[]; onOpen: (job
         { header: t("base"), cell: (job) => job.model, wide: true },
         { header: t("tokens"), cell: (job) => (job.trained_tokens === null ? "–" : formatNumber(job.trained_tokens)), number: true, wide: true },
         { header: t("took"), cell: (job) => (job.finished_at === null ? "–" : formatDuration(job.finished_at - job.created_at)), number: true, wide: true },
-        { header: t("created"), cell: (job) => <span title={formatTime(job.created_at)}>{formatAgo(job.created_at)}</span> },
+        { header: t("created"), cell: (job) => <span title={formatTime(job.created_at)}>{formatAgo(job.created_at)}</span>, wide: true },
       ]} />
   );
 }
