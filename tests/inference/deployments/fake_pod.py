@@ -74,73 +74,84 @@ def refusal(reason: str) -> tuple[int, dict[str, Any]]:
     return 422, {"error": f"Adapter refused: {reason}", "error_type": "validation"}
 
 
-def handler_of(pod: FakePod) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+class PodServer(ThreadingHTTPServer):
+    """The pod behind a port."""
 
-        def log_message(self, *args: Any) -> None:
-            pass
+    daemon_threads = True
 
-        def body(self) -> bytes:
-            if self.headers.get("Transfer-Encoding") != "chunked":
-                return self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            whole = b""
-            while size := int(self.rfile.readline(), 16):
-                whole += self.rfile.read(size)
-                self.rfile.readline()
+    def __init__(self, pod: FakePod) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.pod = pod
+
+
+class Handler(BaseHTTPRequestHandler):
+    """The pod's routes."""
+
+    protocol_version = "HTTP/1.1"
+
+    @property
+    def pod(self) -> FakePod:
+        assert isinstance(self.server, PodServer)
+        return self.server.pod
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+    def body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        whole = b""
+        while size := int(self.rfile.readline(), 16):
+            whole += self.rfile.read(size)
             self.rfile.readline()
-            return whole
+        self.rfile.readline()
+        return whole
 
-        def answer(self, status: int, body: Any, served_by: str = "") -> None:
-            content = json.dumps(body).encode() if body is not None else b""
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(content)))
-            if served_by:
-                self.send_header("x-adapter-id", served_by)
-            self.end_headers()
-            self.wfile.write(content)
+    def answer(self, status: int, body: Any, served_by: str = "") -> None:
+        content = json.dumps(body).encode() if body is not None else b""
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        if served_by:
+            self.send_header("x-adapter-id", served_by)
+        self.end_headers()
+        self.wfile.write(content)
 
-        def admitted(self) -> bool:
-            if self.headers.get("Authorization") != f"Bearer {KEY}":
-                self.answer(
-                    401, {"error": "The pod's key is missing or wrong.", "error_type": "unauthorized"}
-                )
-                return False
-            if pod.status is not None:
-                self.answer(pod.status, {"error": "unhealthy", "error_type": "healthcheck"})
-                return False
-            return True
+    def admitted(self) -> bool:
+        if self.headers.get("Authorization") != f"Bearer {KEY}":
+            self.answer(401, {"error": "The pod's key is missing or wrong.", "error_type": "unauthorized"})
+            return False
+        if self.pod.status is not None:
+            self.answer(self.pod.status, {"error": "unhealthy", "error_type": "healthcheck"})
+            return False
+        return True
 
-        def do_GET(self) -> None:
-            if self.admitted():
-                rows = [{"adapter_id": one, "loaded": False} for one in sorted(pod.adapters)]
-                self.answer(200, {"base": pod.base, "adapters": rows})
+    def do_GET(self) -> None:
+        if self.admitted():
+            rows = [{"adapter_id": one, "loaded": False} for one in sorted(self.pod.adapters)]
+            self.answer(200, {"base": self.pod.base, "adapters": rows})
 
-        def do_PUT(self) -> None:
-            body = self.body()
-            if self.admitted():
-                self.answer(*pod.put(self.path.removeprefix("/adapters/"), body))
+    def do_PUT(self) -> None:
+        body = self.body()
+        if self.admitted():
+            self.answer(*self.pod.put(self.path.removeprefix("/adapters/"), body))
 
-        def do_DELETE(self) -> None:
-            if self.admitted():
-                adapter_id = self.path.removeprefix("/adapters/")
-                known = adapter_id in pod.adapters
-                pod.adapters.discard(adapter_id)
-                self.answer(204 if known else 404, None if known else {"error": "no such adapter"})
+    def do_DELETE(self) -> None:
+        if self.admitted():
+            adapter_id = self.path.removeprefix("/adapters/")
+            known = adapter_id in self.pod.adapters
+            self.pod.adapters.discard(adapter_id)
+            self.answer(204 if known else 404, None if known else {"error": "no such adapter"})
 
-        def do_POST(self) -> None:
-            body = self.body()
-            if self.admitted():
-                self.answer(*pod.generate(json.loads(body)))
-
-    return Handler
+    def do_POST(self) -> None:
+        body = self.body()
+        if self.admitted():
+            self.answer(*self.pod.generate(json.loads(body)))
 
 
 @contextmanager
 def running(pod: FakePod) -> Iterator[FakePod]:
     """The pod behind a port."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(pod))
-    server.daemon_threads = True
+    server = PodServer(pod)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     pod.url = f"http://127.0.0.1:{server.server_port}"
