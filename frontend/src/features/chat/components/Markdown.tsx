@@ -36,7 +36,7 @@ const components: Components = {
   a: ({ href, children }) => <OutsideLink href={href}>{children}</OutsideLink>,
   img: ({ src, alt }) => <PictureLink src={typeof src === "string" ? src : undefined} alt={alt} />,
   pre: ({ node, children }) => <CodeBlock code={node ? textOf(node).replace(/\n$/, "") : ""} label={languageOf(node)}>{children}</CodeBlock>,
-  table: ({ children }) => <div className="table-frame" tabIndex={0} role="region"><table className="table">{children}</table></div>,
+  table: ({ children }) => <div className="table-frame" tabIndex={0}><table className="table">{children}</table></div>,
   // The page has its own first and second headings.
   h1: ({ children }) => <h3>{children}</h3>,
   h2: ({ children }) => <h4>{children}</h4>,
