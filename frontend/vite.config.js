@@ -19,5 +19,5 @@ export default defineConfig(({ command }) => ({
     rolldownOptions: { input: "src/main.tsx" },
   },
   server: { proxy: { "/api": proxied, "/v1": proxied, "/ws": proxied, "/accounts": proxied } },
-  test: { environment: "node", include: ["src/**/*.test.ts"] },
+  test: { environment: "node", include: ["src/**/*.test.ts"], isolate: false },
 }));
