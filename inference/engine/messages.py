@@ -52,8 +52,8 @@ def read(body: dict[str, Any], pod: Pod) -> Chat:
             raise InvalidInput(f"`{name}` is not supported by this engine")
     model = body.get("model")
     given = parameters.read(_native(body), pod.limits)
-    # In TGI every model name but its own is an adapter's.
-    names_base = model in (None, "", "tgi", pod.base.name, pod.base.identity)
+    # In TGI every model name but its own is an adapter's; huggingface_hub says `dummy` for none.
+    names_base = model in (None, "", "tgi", "dummy", pod.base.name, pod.base.identity)
     identity = pod.identity_of(None if names_base else str(model))
     inputs = pod.template.render(body.get("messages"))
     options = body.get("stream_options") or {}

@@ -69,7 +69,7 @@ def test_a_pod_with_all_places_taken_says_overloaded(model_dir: Path, tmp_path: 
     with running_pod(model_dir, tmp_path / "state", "--max-concurrent-requests", "1") as pod:
         with pod.client.stream("POST", "/generate_stream", json=LONG) as answer:
             lines = answer.iter_lines()
-        next(lines)
+            next(lines)
             status, message = pod.refused("a")
             (event,) = pod.stream("a")
         assert (status, message) == (429, "Model is overloaded")

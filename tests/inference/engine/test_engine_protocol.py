@@ -1,5 +1,7 @@
 """A real pod speaks TGI: the native routes, their clients, and their faults."""
 
+import json
+
 import httpx
 import pytest
 from huggingface_hub import InferenceClient
@@ -91,7 +93,7 @@ def test_grammars_bind_the_output_and_broken_ones_are_refused(pod: RunningPod) -
     schema["additionalProperties"] = False
     as_json = pod.generate("The city, as JSON:", grammar={"type": "json", "value": schema}, max_new_tokens=40)
     as_text = pod.generate("Yes or no?", grammar={"type": "regex", "value": "(yes|no)/[0-9]{3}"})
-    assert as_json["generated_text"].replace(" ", "") in ('{"city":"Rome"}', '{"city":"Oslo"}')
+    assert json.loads(as_json["generated_text"])["city"] in ("Rome", "Oslo")
     assert as_text["generated_text"][-4] == "/"
     for broken in ({"type": "regex", "value": "(yes"}, {"type": "json", "value": {"type": "objeckt"}}):
         status, message = pod.refused("x", grammar=broken)
