@@ -112,6 +112,26 @@ describe("a chat session", () => {
     expect(there.sent.filter((frame) => frame["type"] === "send")).toHaveLength(1);
   });
 
+  it("follows an answer that began in another tab", async () => {
+    const there = server();
+    await there.connect();
+    there.stored.push(message({ id: "msg-1", state: "streaming" }));
+    await there.session.refresh();
+    await there.session.refresh();
+    expect(there.sent).toEqual([{ type: "resume", message_id: "msg-1", after: 0 }]);
+    there.says({ type: "token", message_id: "msg-1", seq: 1, text: "Here" });
+    expect(there.text("msg-1")).toBe("Here");
+  });
+
+  it("still sends and resumes when a change elsewhere is told while it catches up", async () => {
+    const there = server([message({ id: "msg-1", state: "streaming" })]);
+    there.session.send("Hello");
+    const connected = there.connect();
+    void there.session.refresh();
+    await connected;
+    expect(there.sent.map((frame) => frame["type"])).toEqual(["resume", "send"]);
+  });
+
   it("keeps a refused message with its reason until the person decides", async () => {
     const there = server();
     await there.connect();

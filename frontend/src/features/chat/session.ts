@@ -57,6 +57,7 @@ export class ChatSession {
   private fault: unknown = null;
   private loading = 0;
   private connections = 0;
+  private catchingUp = 0;
   private scheduled = false;
   private current: Snapshot;
 
@@ -86,6 +87,15 @@ export class ChatSession {
   start(): void {
     this.socket.start();
     void this.load();
+  }
+
+  /** Something changed elsewhere, in another tab perhaps: read again, and follow answers that began there. */
+  async refresh(): Promise<void> {
+    // Catching up reads the newest anyway, and a later read would make it give up.
+    if (this.catchingUp > 0 || !(await this.load())) return;
+    for (const message of this.messages) {
+      if (message.state === "streaming" && !this.streams.has(message.id)) this.resume(message.id);
+    }
   }
 
   /** Try again what failed to load. */
@@ -165,7 +175,10 @@ export class ChatSession {
 
   private async catchUp(): Promise<void> {
     this.askedAfter.clear();
-    if (!(await this.load())) return;
+    this.catchingUp += 1;
+    const read = await this.load();
+    this.catchingUp -= 1;
+    if (!read) return;
     for (const message of this.messages) {
       if (message.state === "streaming") this.resume(message.id);
     }
@@ -196,7 +209,7 @@ export class ChatSession {
         this.forget(frame.message.id);
         this.place(frame.message);
         // The server names a conversation by its beginning.
-        if (!this.conversation?.title) void this.load();
+        if (!this.conversation?.title) void this.refresh();
         break;
       case "error":
         this.refuse(frame);

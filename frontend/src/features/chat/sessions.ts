@@ -1,5 +1,6 @@
 /** The open conversations of this tab; one outlives its page a little, so that a change of page loses nothing. */
 import { useEffect, useSyncExternalStore } from "react";
+import { onChanged, resources } from "@/live/server-events";
 import { ResumableSocket, socketUrl } from "@/live/resumable-socket";
 import { fetchConversation } from "./api";
 import { ChatSession, type Snapshot } from "./session";
@@ -9,6 +10,7 @@ const LINGER_MS = 20_000;
 interface Entry {
   session: ChatSession;
   users: number;
+  deafen: () => void;
   closing: ReturnType<typeof setTimeout> | null;
 }
 
@@ -23,7 +25,8 @@ function entryOf(conversationId: string): Entry {
     soon: (act) => { requestAnimationFrame(act); },
     newId: () => crypto.randomUUID(),
   });
-  const entry: Entry = { session, users: 0, closing: null };
+  const deafen = onChanged(resources.conversation, conversationId, () => void session.refresh());
+  const entry: Entry = { session, users: 0, deafen, closing: null };
   open.set(conversationId, entry);
   linger(conversationId, entry);
   session.start();
@@ -33,6 +36,7 @@ function entryOf(conversationId: string): Entry {
 function linger(conversationId: string, entry: Entry): void {
   entry.closing = setTimeout(() => {
     if (entry.users > 0) return;
+    entry.deafen();
     entry.session.close();
     open.delete(conversationId);
   }, LINGER_MS);
