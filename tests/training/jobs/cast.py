@@ -147,9 +147,9 @@ class Tenant:
 
     def start(self, **options: Any) -> str:
         """A queued job; its public id."""
-        job = self.client().fine_tuning.jobs.create(
-            model="tiny-for-tests", training_file=options.pop("training_file", None) or self.file(), **options
-        )
+        training_file = options.pop("training_file", None) or self.file()
+        model = options.pop("model", "tiny-for-tests")
+        job = self.client().fine_tuning.jobs.create(model=model, training_file=training_file, **options)
         return job.id
 
     def job(self, job_id: str) -> FineTuningJob:
@@ -162,6 +162,11 @@ class Tenant:
         """Put something into the job's row that time would have."""
         with acting_for(self.organization.pk):
             FineTuningJob.objects.filter(pk=ids.parse("ftjob", job_id)).update(**changes)
+
+    def steps(self, job_id: str) -> list[int]:
+        """The steps on its curve."""
+        points = self.get(f"/api/v1/fine-tuning-jobs/{job_id}/metrics").json()["points"]
+        return [point["step"] for point in points]
 
     def checkpoints(self, job_id: str) -> list[Checkpoint]:
         """Its checkpoints, the first step first."""

@@ -49,11 +49,6 @@ def wait_until(condition: Callable[[], object], *, at_most_seconds: float = 30) 
         time.sleep(0.05)
 
 
-def steps_of(owner: Any, job_id: str) -> list[int]:
-    points = owner.get(f"/api/v1/fine-tuning-jobs/{job_id}/metrics").json()["points"]
-    return [point["step"] for point in points]
-
-
 def test_a_trainer_killed_in_the_middle_loses_no_job(owner: Any, trainer: Trainer) -> None:
     job_id = owner.start()
     first = trainer(steps=60, step_seconds=0.1, checkpoint_every=10)
@@ -72,7 +67,7 @@ def test_a_trainer_killed_in_the_middle_loses_no_job(owner: Any, trainer: Traine
     trainer(steps=60, step_seconds=0.01, checkpoint_every=10)
     wait_until(lambda: owner.job(job_id).deploying_since)
     assert time.monotonic() - killed_at < 60
-    assert steps_of(owner, job_id) == list(range(1, 61))
+    assert owner.steps(job_id) == list(range(1, 61))
     owner.deploy(job_id)
     assert owner.client().fine_tuning.jobs.retrieve(job_id).status == "succeeded"
 
@@ -80,7 +75,7 @@ def test_a_trainer_killed_in_the_middle_loses_no_job(owner: Any, trainer: Traine
 def test_a_frozen_trainer_that_wakes_up_too_late_is_refused(owner: Any, trainer: Trainer) -> None:
     job_id = owner.start()
     frozen = trainer(steps=2000, step_seconds=0.05, checkpoint_every=1000)
-    wait_until(lambda: steps_of(owner, job_id))
+    wait_until(lambda: owner.steps(job_id))
     [recipe] = psutil.Process(frozen.pid).children()
     frozen.send_signal(signal.SIGSTOP)
     wait_until(reaping.reap)
@@ -98,7 +93,7 @@ def test_a_frozen_trainer_that_wakes_up_too_late_is_refused(owner: Any, trainer:
 def test_a_trainer_told_to_stop_hands_its_job_back_at_once(owner: Any, trainer: Trainer) -> None:
     job_id = owner.start()
     stopped = trainer(steps=2000, step_seconds=0.02, checkpoint_every=1000)
-    wait_until(lambda: steps_of(owner, job_id))
+    wait_until(lambda: owner.steps(job_id))
     stopped.send_signal(signal.SIGTERM)
     assert stopped.wait(timeout=10) == 0
     job = owner.job(job_id)
@@ -109,12 +104,12 @@ def test_a_trainer_told_to_stop_hands_its_job_back_at_once(owner: Any, trainer: 
 def test_a_job_cancelled_while_it_runs_stops_within_seconds(owner: Any, trainer: Trainer) -> None:
     job_id = owner.start()
     running = trainer(steps=2000, step_seconds=0.05, checkpoint_every=1000)
-    wait_until(lambda: steps_of(owner, job_id))
+    wait_until(lambda: owner.steps(job_id))
     [recipe] = psutil.Process(running.pid).children()
     assert owner.client().fine_tuning.jobs.cancel(job_id).status == "cancelled"
     wait_until(lambda: not recipe.is_running(), at_most_seconds=5)
     assert running.wait(timeout=10) == 0
-    written = steps_of(owner, job_id)
+    written = owner.steps(job_id)
     assert owner.job(job_id).state == JobState.CANCELLED
     assert len(written) < 200
     assert owner.get("/api/v1/model-versions").json()["data"] == []
