@@ -4,7 +4,6 @@ import argparse
 import errno
 import importlib.metadata
 import logging
-import os
 import shutil
 import sys
 import time
@@ -17,7 +16,7 @@ import tokenizers
 import transformers
 from tokenizers import pre_tokenizers
 
-from training.recipes import artifact
+from training.recipes import artifact, gguf_weights
 
 log = logging.getLogger(__name__)
 GGUF_NAME = "base.gguf"
@@ -47,7 +46,7 @@ SMOLLM2 = Source(
     architecture="LlamaForCausalLM",
     context_tokens=8192,
     end_of_turn="<|im_end|>",
-    needed_bytes=400_000_000,
+    needed_bytes=700_000_000,
 )
 
 
@@ -91,8 +90,8 @@ def _convert(output: Path, source: Source) -> dict[str, Any]:
         _save_tokenizer(gguf, folder, source)
         log.info("2/4 unpacking the weights to bfloat16")
         _save_weights(gguf, folder, source)
-        log.info("3/4 adding %s", GGUF_NAME)
-        _link_or_copy(gguf, folder / GGUF_NAME)
+        log.info("3/4 writing %s in half precision", GGUF_NAME)
+        gguf_weights.write_half_precision(gguf, folder / GGUF_NAME)
         log.info("4/4 hashing and publishing")
         facts = {
             "name": source.name,
@@ -158,13 +157,6 @@ def _save_weights(gguf: Path, folder: Path, source: Source) -> None:
     model.save_pretrained(folder)
     for path in folder.glob("*.safetensors"):
         path.chmod(0o644)  # safetensors writes 0600; a pod may run as another user
-
-
-def _link_or_copy(gguf: Path, target: Path) -> None:
-    try:
-        os.link(gguf, target)
-    except OSError:
-        shutil.copyfile(gguf, target)
 
 
 def _sentence(fault: OSError, output: Path) -> str:

@@ -3,7 +3,6 @@
 import importlib.util
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import httpx
 import psutil
 
 from training.recipes import artifact
+from training.recipes.gguf_weights import write_half_precision
 
 KEY = "a key for tests"
 
@@ -61,7 +61,7 @@ def make_model_dir(folder: Path) -> Path:
     assert found.origin is not None
     folder.mkdir(parents=True)
     source = next(Path(found.origin).parent.glob("*.gguf"))
-    shutil.copy(source, folder / "base.gguf")
+    write_half_precision(source, folder / "base.gguf")
     artifact.write_manifest(folder, {"name": "smollm2-135m-instruct", "context_tokens": 8192})
     return folder
 
