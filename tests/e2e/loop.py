@@ -13,7 +13,8 @@ import openai
 from tenants.datasets.services import SAMPLES
 
 BASE = "smollm2-135m-instruct"
-TRAINED_FORM = re.compile(r"####\s*-?\$?\d")
+# The last line of every training row; the base uses `####` too, as a heading on the way.
+TRAINED_FORM = re.compile(r"^#### -?\$?[\d,.]+\s*\Z", re.MULTILINE)
 ANSWER_TOKENS = 160
 JOB_SECONDS = 900.0
 
@@ -98,7 +99,7 @@ def ask_streaming(client: openai.OpenAI, model: str, question: str) -> str:
 
 
 def share_in_trained_form(client: openai.OpenAI, model: str, questions: list[Question]) -> float:
-    """The share of answers with `####` before a number."""
+    """The share of answers that end in a line with `####` before a number, as the training rows do."""
     answers = (ask(client, model, question.text).choices[0].message.content for question in questions)
     return sum(bool(TRAINED_FORM.search(answer or "")) for answer in answers) / len(questions)
 
