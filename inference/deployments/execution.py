@@ -12,8 +12,8 @@ from django.db.models.functions import Now
 
 from inference.deployments.drivers.embedded import EmbeddedDriver
 from inference.deployments.drivers.interface import Driver, LoadFault
+from inference.deployments.happenings import FAILED, READY, tell
 from inference.deployments.models import Deployment, DeploymentState
-from inference.deployments.services import FAILED, READY, tell
 from kernel.errors import DomainError, Unavailable
 from kernel.storage import objects
 from kernel.tenancy.scope import acting_for

@@ -9,12 +9,10 @@ from django.db.models.functions import Now
 
 from inference.deployments import execution, snapshot
 from inference.deployments.drivers.interface import Driver, Fleet, PodAway
+from inference.deployments.happenings import LOST, tell
 from inference.deployments.models import Deployment, DeploymentState
-from inference.deployments.services import tell
 from kernel.tenancy.scope import across_tenants, acting_for
 from training.registry.models import BaseModel
-
-LOST = "inference.deployment.lost.v1"
 
 log = structlog.get_logger()
 

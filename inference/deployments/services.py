@@ -4,19 +4,13 @@ from uuid import UUID
 
 from django.db.models.functions import Now
 
+from inference.deployments.happenings import CREATED, OUTCOMES, STARTED, STOPPED, tell
 from inference.deployments.models import Deployment, DeploymentState
 from kernel.audit.log import record
 from kernel.errors import Conflict
-from kernel.events.outbox import Happening, emit
 from training.registry.models import BaseModel, ModelVersion
 
 PROJECT_BASE_MODEL = "smollm2-135m-instruct"
-CREATED = "inference.deployment.created.v1"
-STARTED = "inference.deployment.started.v1"
-STOPPED = "inference.deployment.stopped.v1"
-READY = "inference.deployment.ready.v1"
-FAILED = "inference.deployment.failed.v1"
-OUTCOMES = {DeploymentState.READY.value: READY, DeploymentState.FAILED.value: FAILED}
 
 
 def deploy_base_model(project_id: UUID) -> Deployment:
@@ -83,26 +77,6 @@ def start_deployment(deployment: Deployment) -> None:
         raise Conflict("The deployment is in service or on its way already.")
     record("deployment.start", deployment.public_id)
     tell(STARTED, deployment)
-
-
-def tell(name: str, deployment: Deployment) -> None:
-    """Say what happened to a deployment; consoles read it again, the snapshot follows."""
-    version_id = deployment.model_version_id
-    emit(
-        Happening(
-            name=name,
-            aggregate_id=deployment.pk,
-            project_id=deployment.project_id,
-            resource="deployment",
-            resource_id=deployment.public_id,
-            payload={
-                "deployment_id": str(deployment.pk),
-                "model_version_id": str(version_id) if version_id else None,
-                "alias": deployment.alias,
-                "error": deployment.error or None,
-            },
-        )
-    )
 
 
 def _deploy(wanted: Deployment) -> Deployment:

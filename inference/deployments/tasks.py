@@ -4,17 +4,17 @@ from uuid import UUID
 
 from celery import shared_task
 
-from inference.deployments import execution, reconciliation, services, snapshot
+from inference.deployments import execution, happenings, reconciliation, services, snapshot
 from kernel.events.subscribers import Event, subscriber
 from training.registry.models import ModelVersion
 
 CHANGES = (
-    services.CREATED,
-    services.STARTED,
-    services.STOPPED,
-    services.READY,
-    services.FAILED,
-    reconciliation.LOST,
+    happenings.CREATED,
+    happenings.STARTED,
+    happenings.STOPPED,
+    happenings.READY,
+    happenings.FAILED,
+    happenings.LOST,
 )
 
 
@@ -44,7 +44,7 @@ def deploy_model_version(event: Event) -> None:
     services.deploy_model_version(ModelVersion.objects.select_related("base_model").get(pk=version_id))
 
 
-@subscriber(services.CREATED, services.STARTED, holds_scope=False)
+@subscriber(happenings.CREATED, happenings.STARTED, holds_scope=False)
 def load_deployment(event: Event, *, organization_id: UUID) -> None:
     """Bring a deployment into service."""
     execution.load(organization_id, event.aggregate_id)

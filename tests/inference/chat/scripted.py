@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from asgiref.testing import ApplicationCommunicator
 
@@ -79,7 +79,8 @@ class BrowserSocket:
             "headers": headers,
             "subprotocols": [],
         }
-        self._communicator = ApplicationCommunicator(application, scope)
+        # asgiref has no types.
+        self._communicator: Any = cast(Any, ApplicationCommunicator)(application, scope)
 
     async def open(self) -> "BrowserSocket":
         """Open it, which must be accepted."""
@@ -123,7 +124,7 @@ class BrowserSocket:
 
     async def is_silent(self, seconds: float = 0.3) -> bool:
         """Whether nothing comes for a while."""
-        return await self._communicator.receive_nothing(seconds)
+        return bool(await self._communicator.receive_nothing(seconds))
 
     async def leave(self) -> None:
         """Close the browser's window."""

@@ -53,7 +53,7 @@ def deliver(person: Person) -> list[str]:
         }
         for wish in subscriptions_to(event.name):
             if wish.task.name.startswith("inference."):
-                wish.task.apply(args=[message], headers={HEADER: str(person.organization.pk)}, throw=True)
+                wish.task.apply(args=(message,), headers={HEADER: str(person.organization.pk)}, throw=True)
     return names
 
 

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from django.conf import settings
@@ -88,7 +88,7 @@ def test_a_revoked_key_is_gone_within_two_seconds_and_the_gateways_are_told(
 ) -> None:
     deliver(owner)
     assert value_of(name_of_key(owner)) is not None
-    with valkey().pubsub(ignore_subscribe_messages=True) as told:
+    with cast(Any, valkey()).pubsub(ignore_subscribe_messages=True) as told:
         told.subscribe("lw:snapshot:changed")
         told.get_message(timeout=1.0)
         with owner.acting():
