@@ -64,11 +64,11 @@ def parameters_of(call: GenerationCall) -> dict[str, object]:
 def fault_of(message: str, *, error_type: str, status: int) -> BackendFault:
     """The fault that TGI's `{"error", "error_type"}` stands for."""
     if error_type == "overloaded" or status == 429:
-        return Overloaded(message, retry_after=1)
+        return Overloaded(message, retry_after_seconds=1)
     if error_type in {"validation", "template_error", "missing_template_variable"} or status in {400, 422}:
         return _refusal(message)
     if status == 503 or error_type in {"healthcheck", "unhealthy"}:
-        return Unreachable(message, retry_after=2)
+        return Unreachable(message, retry_after_seconds=2)
     return Broken(message)
 
 
@@ -79,7 +79,7 @@ def _refusal(message: str) -> BackendFault:
     if match := _TOO_LONG_PROMPT.search(message):
         return TooLong(message, context_tokens=int(match[1]), prompt_tokens=int(match[2]))
     if "adapter" in message.lower():
-        return UnknownAdapter(message, retry_after=5)
+        return UnknownAdapter(message, retry_after_seconds=5)
     return Refused(message)
 
 

@@ -12,7 +12,6 @@ from inference.chat.services import Order
 from inference.chat.settlement import Interrupted, Outcome, settle
 from inference.chat.streams import AnswerStream, StreamLost
 from inference.gateway.contract import ChatCompleter, ChatRequest, Finished, Principal, Started, Token
-from inference.gateway.faults import GatewayFault
 from kernel.errors import DomainError, Unavailable
 
 BEAT_SECONDS = 0.25
@@ -118,7 +117,7 @@ class _Answer:
     def _failed(self, text: str, fault: BaseException) -> Outcome:
         if isinstance(fault, RedisError | StreamLost):
             fault = Unavailable("The answer could not be streamed to its end; what came is kept.")
-        elif not isinstance(fault, GatewayFault | DomainError):
+        elif not isinstance(fault, DomainError):
             log.error("chat.generation_crashed", message_id=str(self._order.message_id), exc_info=fault)
             fault = DomainError()
         error = dict(fault.body()["error"])

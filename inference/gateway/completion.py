@@ -89,16 +89,18 @@ class Completer:
         must(principal, "inference.complete")
         if not self._meter.accepting:
             raise MeteringUnavailable(
-                "Usage cannot be recorded at the moment. Please retry shortly.", retry_after=5
+                "Usage cannot be recorded at the moment. Please retry shortly.", retry_after_seconds=5
             )
         if self._running >= self._config.max_concurrent_requests:
-            raise GatewayOverloaded("Too many requests are running. Please retry shortly.", retry_after=1)
+            raise GatewayOverloaded(
+                "Too many requests are running. Please retry shortly.", retry_after_seconds=1
+            )
         deployment = await self.deployment(principal, request.model)
         if deployment.state != "ready":
             raise ModelNotReady(
                 f"The model `{request.model}` is not ready: its deployment is {deployment.state}.",
                 param="model",
-                retry_after=5,
+                retry_after_seconds=5,
             )
         try:
             call, prompt_tokens = await fitted(call_of(request, deployment), deployment, self._directory)

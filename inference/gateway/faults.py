@@ -1,35 +1,22 @@
 """Everything that can go wrong on the data plane, as OpenAI's clients see it."""
 
-from dataclasses import dataclass
-from typing import ClassVar
+from kernel.errors import DomainError
 
 
-@dataclass(eq=False)
-class GatewayFault(Exception):
-    """A refusal or failure: HTTP status, type, code, a sentence, the parameter at fault, seconds to wait."""
+class GatewayFault(DomainError):
+    """A refusal or failure of the data plane; `retry_after_seconds` where waiting helps."""
 
-    message: str
-    param: str | None = None
-    retry_after: int | None = None
-
-    status: ClassVar[int] = 500
-    code: ClassVar[str | None] = "internal_error"
-    type: ClassVar[str] = "server_error"
-
-    def __str__(self) -> str:
-        return self.message
-
-    def body(self) -> dict[str, dict[str, str | None]]:
-        """OpenAI's error object."""
-        return {
-            "error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code},
-        }
+    def __init__(
+        self, message: str | None = None, param: str | None = None, retry_after_seconds: int | None = None
+    ) -> None:
+        super().__init__(message, param=param)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class InvalidRequest(GatewayFault):
     """The caller can mend this."""
 
-    status, code, type = 400, "invalid_request", "invalid_request_error"
+    status, code = 400, "invalid_request"
 
 
 class InvalidJson(InvalidRequest):
@@ -95,49 +82,49 @@ class UnsupportedMediaType(InvalidRequest):
 class InvalidApiKey(GatewayFault):
     """No key, a malformed one, an unknown one or an expired one."""
 
-    status, code, type = 401, "invalid_api_key", "invalid_request_error"
+    status, code = 401, "invalid_api_key"
 
 
 class MismatchedProject(GatewayFault):
     """The key belongs to another project than the header names."""
 
-    status, code, type = 401, "mismatched_project", "invalid_request_error"
+    status, code = 401, "mismatched_project"
 
 
 class MismatchedOrganization(GatewayFault):
     """The key belongs to another organization than the header names."""
 
-    status, code, type = 401, "mismatched_organization", "invalid_request_error"
+    status, code = 401, "mismatched_organization"
 
 
 class PermissionMissing(GatewayFault):
     """The key may not do this."""
 
-    status, code, type = 403, "insufficient_permissions", "invalid_request_error"
+    status, code = 403, "insufficient_permissions"
 
 
 class UnknownRoute(GatewayFault):
     """Nothing is served at this path."""
 
-    status, code, type = 404, "unknown_url", "invalid_request_error"
+    status, code = 404, "unknown_url"
 
 
 class MethodNotAllowed(GatewayFault):
     """The path exists, the method does not."""
 
-    status, code, type = 405, "method_not_supported", "invalid_request_error"
+    status, code = 405, "method_not_supported"
 
 
 class ModelNotFound(GatewayFault):
     """No such model in this project; another project's model looks the same."""
 
-    status, code, type = 404, "model_not_found", "invalid_request_error"
+    status, code = 404, "model_not_found"
 
 
 class ModelOverloaded(GatewayFault):
     """The pod takes no more requests now."""
 
-    status, code, type = 429, "model_overloaded", "rate_limit_error"
+    status, code = 429, "model_overloaded"
 
 
 class GatewayOverloaded(GatewayFault):

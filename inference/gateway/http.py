@@ -95,8 +95,8 @@ class Exchange:
 
     async def answer_fault(self, fault: GatewayFault) -> None:
         """OpenAI's error object."""
-        if fault.retry_after is not None:
-            self.extra_headers.append((b"retry-after", b"%d" % fault.retry_after))
+        if fault.retry_after_seconds is not None:
+            self.extra_headers.append((b"retry-after", b"%d" % fault.retry_after_seconds))
         if fault.status == 401:
             self.extra_headers.append((b"www-authenticate", b"Bearer"))
         await self.answer(orjson.dumps(fault.body()), status=fault.status)

@@ -124,7 +124,9 @@ class Snapshot:
             entry = None if value is None else read_entry(name, value)
         except UnreadableEntry as error:
             log.error("snapshot_unreadable", entry=str(error))
-            raise SnapshotUnavailable("The serving configuration cannot be read.", retry_after=5) from error
+            raise SnapshotUnavailable(
+                "The serving configuration cannot be read.", retry_after_seconds=5
+            ) from error
         if len(self._held) >= _MAX_ENTRIES:
             del self._held[next(iter(self._held))]
         self._held[name] = _Held(entry, time.monotonic(), epoch)
@@ -137,7 +139,8 @@ class Snapshot:
             if time.monotonic() - known_at <= self._outage:
                 return held.entry
         raise SnapshotUnavailable(
-            "The serving configuration is not available at the moment. Please retry shortly.", retry_after=5
+            "The serving configuration is not available at the moment. Please retry shortly.",
+            retry_after_seconds=5,
         )
 
     async def _listen(self) -> None:

@@ -24,12 +24,13 @@ def gateway_fault(fault: backend.BackendFault) -> GatewayFault:
         return InvalidRequest(f"The model refused the request: {fault.message[:_MAX_MESSAGE]}")
     if isinstance(fault, backend.UnknownAdapter):
         return ModelNotReady(
-            "The model is not loaded yet. Please retry shortly.", retry_after=fault.retry_after
+            "The model is not loaded yet. Please retry shortly.",
+            retry_after_seconds=fault.retry_after_seconds,
         )
     if isinstance(fault, backend.Overloaded):
         return ModelOverloaded(
             "The model is currently overloaded with other requests. Please retry shortly.",
-            retry_after=fault.retry_after or 1,
+            retry_after_seconds=fault.retry_after_seconds or 1,
         )
     return _failure(fault)
 
@@ -37,10 +38,10 @@ def gateway_fault(fault: backend.BackendFault) -> GatewayFault:
 def _failure(fault: backend.BackendFault) -> GatewayFault:
     if isinstance(fault, backend.Unreachable):
         return ModelUnreachable(
-            "The model cannot be reached at the moment.", retry_after=fault.retry_after or 2
+            "The model cannot be reached at the moment.", retry_after_seconds=fault.retry_after_seconds or 2
         )
     if isinstance(fault, backend.TimedOut):
-        return ModelTimedOut("The model did not answer in time.", retry_after=2)
+        return ModelTimedOut("The model did not answer in time.", retry_after_seconds=2)
     return ModelFailed("The model failed while it generated the answer.")
 
 
