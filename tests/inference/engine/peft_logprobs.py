@@ -5,6 +5,7 @@ Usage: peft_logprobs.py MODEL_DIR ADAPTER_DIR|- ; a prompt on stdin; a JSON list
 
 import json
 import sys
+from typing import Any
 
 import torch
 from peft import PeftModel
@@ -12,7 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 folder, adapter = sys.argv[1:]
 torch.set_num_threads(1)
-model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
 if adapter != "-":
     model = PeftModel.from_pretrained(model, adapter)
 ids = AutoTokenizer.from_pretrained(folder)(sys.stdin.read(), return_tensors="pt").input_ids

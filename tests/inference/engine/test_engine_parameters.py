@@ -65,7 +65,13 @@ def test_every_sampling_parameter_reaches_llama_cpp() -> None:
         LIMITS,
     )
     request = llama_request(given, [1, 2], 5, 100)
-    wanted = {"temperature": 0.5, "top_k": 7, "top_p": 0.9, "typical_p": 0.8, "repeat_penalty": 1.1}
+    wanted: dict[str, Any] = {
+        "temperature": 0.5,
+        "top_k": 7,
+        "top_p": 0.9,
+        "typical_p": 0.8,
+        "repeat_penalty": 1.1,
+    }
     wanted |= {"frequency_penalty": 0.2, "seed": 9, "n_probs": 3, "prompt": [1, 2], "n_predict": 5}
     assert wanted.items() <= request.items()
 

@@ -89,7 +89,8 @@ def test_best_of_returns_the_likelier_of_two(pod: RunningPod) -> None:
 
 
 def test_grammars_bind_the_output_and_broken_ones_are_refused(pod: RunningPod) -> None:
-    schema = {"type": "object", "properties": {"city": {"enum": ["Rome", "Oslo"]}}, "required": ["city"]}
+    schema: dict[str, object] = {"type": "object", "required": ["city"]}
+    schema["properties"] = {"city": {"enum": ["Rome", "Oslo"]}}
     schema["additionalProperties"] = False
     as_json = pod.generate("The city, as JSON:", grammar={"type": "json", "value": schema}, max_new_tokens=40)
     as_text = pod.generate("Yes or no?", grammar={"type": "regex", "value": "(yes|no)/[0-9]{3}"})
