@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import httpx2
 import openai
 from django.core.handlers.wsgi import WSGIHandler
 from django.db import connection
@@ -58,7 +59,7 @@ class Tenant:
         return openai.OpenAI(
             api_key=self.secret,
             base_url="http://127.0.0.1/v1",
-            http_client=httpx.Client(transport=self.transport()),
+            http_client=httpx2.Client(transport=httpx2.WSGITransport(app=WSGIHandler())),
             max_retries=0,
         )
 

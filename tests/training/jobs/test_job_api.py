@@ -112,7 +112,7 @@ def test_a_strangers_file_is_unknown_like_one_that_never_was(owner: Any, strange
     for file_id in (theirs, never):
         with pytest.raises(openai.BadRequestError) as caught:
             owner.start(training_file=file_id)
-        errors.append(str(caught.value.body["message"]).replace(file_id, "X"))
+        errors.append(caught.value.message.replace(file_id, "X"))
     assert errors[0] == errors[1]
 
 

@@ -59,10 +59,12 @@ def test_one_that_does_not_end_is_killed_with_all_it_started(tmp_path: Path) -> 
     )
     process = python(code).start(tmp_path)
     [event] = list(process.events(wait_seconds=10))
+    child = psutil.Process(event["pid"])
     process.terminate()
     assert process.wait(at_most_seconds=0.3) == -9
     process.close()
-    assert not psutil.pid_exists(event["pid"]) or psutil.Process(event["pid"]).status() == "zombie"
+    psutil.wait_procs([child], timeout=5)
+    assert not child.is_running() or child.status() == "zombie"
 
 
 def test_a_recipe_dies_with_its_launcher(tmp_path: Path) -> None:

@@ -108,8 +108,13 @@ def test_two_runners_never_get_the_same_job(owner: Any) -> None:
 
 def test_a_runner_that_lost_its_lease_writes_nothing_more(owner: Any, run_jobs: Run) -> None:
     job_id = owner.start()
+
     # Frozen past its lease and thawed: meanwhile the job was given to somebody else.
-    thief = threading.Timer(1.0, lambda: (owner.change(job_id, fence=99), connection.close()))
+    def steal() -> None:
+        owner.change(job_id, fence=99)
+        connection.close()
+
+    thief = threading.Timer(1.0, steal)
     thief.start()
     run_jobs(steps=400, step_seconds=0.02, checkpoint_every=100)
     thief.join()
