@@ -34,7 +34,7 @@ def notice_deployment_ready(event: Event) -> None:
 def notice_deployment_failed(event: Event) -> None:
     """A model could not be deployed: its job has failed."""
     if model_version_id := event.payload.get("model_version_id"):
-        reason = event.payload.get("reason") or "its deployment failed."
+        reason = event.payload.get("error") or event.payload.get("reason") or "its deployment failed."
         services.deployment_failed(UUID(model_version_id), str(reason))
 
 
