@@ -16,6 +16,8 @@ READY = "lw:snapshot:ready"
 CHANGED = "lw:snapshot:changed"
 KEY_PREFIX = "lw:snapshot:key:"
 PROJECT_PREFIX = "lw:snapshot:project:"
+# An answer for which nobody set a limit must not hold the whole context of a pod that others wait for.
+DEFAULT_MAX_TOKENS = 1024
 
 Entries = dict[str, bytes | None]
 
@@ -79,7 +81,7 @@ def _deployment(deployment: Deployment, base: BaseModel | None) -> dict[str, Any
         "eos_token": base.eos_token if base else "",
         "bos_token": base.bos_token if base else "",
         "context_tokens": base.context_tokens if base else 0,
-        "default_max_tokens": None,
+        "default_max_tokens": DEFAULT_MAX_TOKENS,
     }
 
 

@@ -9,6 +9,7 @@ STOPPED = "inference.deployment.stopped.v1"
 READY = "inference.deployment.ready.v1"
 FAILED = "inference.deployment.failed.v1"
 OUTCOMES = {DeploymentState.READY.value: READY, DeploymentState.FAILED.value: FAILED}
+REBASED = "inference.deployment.rebased.v1"
 LOST = "inference.deployment.lost.v1"
 
 

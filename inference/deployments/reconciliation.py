@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 
 from inference.deployments import execution, snapshot
 from inference.deployments.drivers.interface import Driver, Fleet, PodAway
-from inference.deployments.happenings import LOST, tell
+from inference.deployments.happenings import LOST, REBASED, tell
 from inference.deployments.models import Deployment, DeploymentState
 from kernel.tenancy.scope import across_tenants, acting_for
 from training.registry.models import BaseModel
@@ -31,6 +31,7 @@ def reconcile() -> None:
     """Bring the pod to what is wanted, and the snapshot back where Valkey lost it."""
     if not snapshot.is_ready():
         snapshot.publish_everything()
+    _follow_bases()
     pod = execution.driver()
     try:
         fleet = pod.look()
@@ -47,6 +48,20 @@ def reconcile() -> None:
         else:
             execution.load(one.organization_id, one.deployment_id)
     _drop_unwanted(pod, fleet, {one.identity for one in wanted})
+
+
+def _follow_bases() -> None:
+    """Deployments of a base itself take its new digest when an upgrade prepared it anew."""
+    with across_tenants():
+        stale = [
+            (row.organization_id, row.pk, digest)
+            for name, digest in BaseModel.objects.values_list("name", "digest")
+            for row in Deployment.objects.filter(base_model=name, model_version=None).exclude(digest=digest)
+        ]
+    for organization_id, deployment_id, digest in stale:
+        with acting_for(organization_id):
+            Deployment.objects.filter(pk=deployment_id).update(digest=digest, updated_at=Now())
+            tell(REBASED, Deployment.objects.get(pk=deployment_id))
 
 
 def _wanted() -> list[Wanted]:

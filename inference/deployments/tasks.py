@@ -15,6 +15,7 @@ CHANGES = (
     happenings.READY,
     happenings.FAILED,
     happenings.LOST,
+    happenings.REBASED,
 )
 
 

@@ -145,7 +145,7 @@ class Generator:
         seed = chosen_seed(given)
         seeded = replace(given, seed=seed)
         payload = llama_request(
-            seeded, prompt.ids, prompt.new_tokens + self._limits.spare_tokens - 1, self._limits.context_tokens
+            seeded, prompt.ids, prompt.new_tokens + self._limits.spare_tokens - 1, self._limits.held_tokens
         )
         progress = _Progress(prompt, seed, given)
         reader = TokenReader(self._vocabulary, given.top_n_tokens)

@@ -46,7 +46,7 @@ class Pod:
         self._launcher = Launcher(
             gguf=base.gguf,
             run_dir=run_dir,
-            context_tokens=self.limits.context_tokens,
+            context_tokens=self.limits.held_tokens,
             slots=self.limits.slots_per_instance,
             adapter_slots=self.limits.adapter_slots,
             start_seconds=self.limits.start_seconds,

@@ -34,7 +34,13 @@ class Limits:
 
     @property
     def max_total_tokens(self) -> int:
-        return self.context_tokens - self.spare_tokens
+        """What input and output may have together: what callers are told the context is."""
+        return self.context_tokens
+
+    @property
+    def held_tokens(self) -> int:
+        """The context that an instance is started with."""
+        return self.context_tokens + self.spare_tokens
 
 
 @dataclass(frozen=True)

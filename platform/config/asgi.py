@@ -14,6 +14,7 @@ from channels.auth import AuthMiddlewareStack  # noqa: E402
 from channels.routing import URLRouter  # noqa: E402
 from django.conf import settings  # noqa: E402
 
+from inference.chat.generation import interrupt_all  # noqa: E402
 from inference.chat.routing import websocket_urlpatterns  # noqa: E402
 from inference.gateway.application import Gateway  # noqa: E402
 from inference.gateway.contract import GatewayConfig  # noqa: E402
@@ -58,6 +59,8 @@ async def _lifespan(receive: Receive, send: Send) -> None:
             await gateway.start()
             await send({"type": "lifespan.startup.complete"})
         else:
+            # Answers under way are kept as far as they came, before the gateway lets go of the pod.
+            await interrupt_all()
             await gateway.stop()
             await send({"type": "lifespan.shutdown.complete"})
             return

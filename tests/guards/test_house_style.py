@@ -22,6 +22,11 @@ MAY_READ_THE_ENVIRONMENT = {
     "platform/config/onemachine/install.py",
     "platform/config/onemachine/process.py",
     "platform/config/onemachine/with_environment.py",
+    "platform/config/onemachine/manage.py",
+    # It passes on paths, languages, libraries and GPUs, and nothing else.
+    "training/launchers/local.py",
+    # It must set a variable before torch is loaded.
+    "training/recipes/patience.py",
     "inference/engine/__main__.py",
     "inference/gateway/__main__.py",
     "inference/engine/settings.py",

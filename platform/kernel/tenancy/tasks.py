@@ -32,7 +32,8 @@ def tenant_task(
                 function(*args, **kwargs)
 
         name = f"{function.__module__}.{function.__name__}"
-        task: Task[Any, Any] = shared_task(bind=True, name=name, **options)(door)
+        make: Any = shared_task(bind=True, name=name, **options)
+        task: Task[Any, Any] = make(door)
         return task
 
     return decorate

@@ -18,6 +18,7 @@ from tests.inference.deployments.house import (
     published,
     register,
 )
+from training.registry.models import BaseModel
 from training.registry.services import announce
 
 
@@ -65,6 +66,22 @@ def test_a_pod_that_lost_its_adapters_gets_them_again(owner: Person, pod: FakePo
     assert deployment_of(owner, version.name).state == "ready"
     deliver(owner)
     assert published(owner)[version.name]["state"] == "ready"
+
+
+def test_a_base_prepared_anew_is_served_under_its_new_hash(owner: Person, pod: FakePod) -> None:
+    deliver(owner)
+    base = base_model()
+    renewed = "c" * 64
+    try:
+        BaseModel.objects.filter(pk=base.pk).update(digest=renewed)
+        pod.base = f"base-{renewed}"
+        reconcile()
+        deliver(owner)
+        deployment = deployment_of(owner, PROJECT_BASE_MODEL)
+        assert (deployment.state, deployment.digest) == ("ready", renewed)
+        assert published(owner)[PROJECT_BASE_MODEL]["digest"] == renewed
+    finally:
+        BaseModel.objects.filter(pk=base.pk).update(digest=base.digest)
 
 
 def test_an_adapter_that_nobody_wants_leaves_the_pod(owner: Person, pod: FakePod) -> None:
