@@ -7,7 +7,7 @@ PYTHON := $(or $(PYTHON),python3)
 INSTALL := $(PYTHON) -I platform/config/onemachine/install.py
 BIN := .venv/bin
 
-.PHONY: up down status console environment check-console browser check lint types contracts unit test test-all bench lock clean
+.PHONY: up down status console environment check-console browser api check lint types contracts unit test test-all bench lock clean
 
 up down status console environment check-console browser:
 	@$(INSTALL) $@
@@ -35,6 +35,11 @@ test-all: console browser
 
 bench: console
 	$(BIN)/python -m tests.benchmarks
+
+# The API's description from the code, and the console's types from that.
+api: environment
+	$(BIN)/python -m config.onemachine.with_environment $(BIN)/python manage.py spectacular --format openapi-json --file frontend/openapi.json --fail-on-warn
+	npm --prefix frontend/tools ci --no-audit --no-fund && npm --prefix frontend run api-types
 
 lock: environment
 	$(BIN)/python locks/make_locks.py

@@ -11,7 +11,8 @@ from inference.chat import services
 from inference.chat.models import Conversation, Message, MessageState
 from inference.chat.shapes import show_conversation, show_message
 from kernel import ids
-from kernel.api.pages import page
+from kernel.api.pages import page, page_shape
+from kernel.api.schema import PAGING, ErrorDetailSerializer
 from tenants.access.endpoint import Endpoint
 from tenants.access.permissions import Permission
 
@@ -22,15 +23,6 @@ class MessageUsageSerializer(serializers.Serializer[Any]):
     prompt_tokens = serializers.IntegerField()
     completion_tokens = serializers.IntegerField()
     total_tokens = serializers.IntegerField()
-
-
-class MessageErrorSerializer(serializers.Serializer[Any]):
-    """Why an answer failed."""
-
-    message = serializers.CharField()
-    type = serializers.CharField()
-    param = serializers.CharField(allow_null=True)
-    code = serializers.CharField(allow_null=True)
 
 
 class MessageSerializer(serializers.Serializer[Any]):
@@ -44,7 +36,7 @@ class MessageSerializer(serializers.Serializer[Any]):
     digest = serializers.CharField(allow_null=True)
     finish_reason = serializers.CharField(allow_null=True)
     usage = MessageUsageSerializer(allow_null=True)
-    error = MessageErrorSerializer(allow_null=True)
+    error = ErrorDetailSerializer(allow_null=True)
     created_at = serializers.DateTimeField()
 
 
@@ -57,15 +49,6 @@ class ConversationSerializer(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
     messages = MessageSerializer(many=True, required=False)
-
-
-class ConversationPageSerializer(serializers.Serializer[Any]):
-    """A page of conversations."""
-
-    data = ConversationSerializer(many=True)  # type: ignore[assignment]
-    has_more = serializers.BooleanField()
-    first_id = serializers.CharField(allow_null=True)
-    last_id = serializers.CharField(allow_null=True)
 
 
 class NewConversationSerializer(serializers.Serializer[Any]):
@@ -86,7 +69,7 @@ class ConversationsView(Endpoint):
 
     permission = Permission.CHAT_USE
 
-    @extend_schema(responses=ConversationPageSerializer)
+    @extend_schema(parameters=PAGING, responses=page_shape("ConversationPage", ConversationSerializer))
     def get(self, request: Request) -> Response:
         rows = services.conversations_of(self.principal)
         return Response(page(rows, request.query_params, prefix="conv", show=show_conversation))

@@ -10,7 +10,8 @@ from rest_framework.response import Response
 from inference.deployments import services
 from inference.deployments.models import Deployment, DeploymentState
 from kernel import ids
-from kernel.api.pages import page
+from kernel.api.pages import page, page_shape
+from kernel.api.schema import PAGING
 from kernel.errors import NotFound
 from tenants.access.endpoint import Endpoint
 from tenants.access.permissions import Permission
@@ -30,21 +31,12 @@ class DeploymentSerializer(serializers.Serializer[Any]):
     updated_at = serializers.DateTimeField()
 
 
-class DeploymentPageSerializer(serializers.Serializer[Any]):
-    """A page of deployments."""
-
-    data = DeploymentSerializer(many=True)  # type: ignore[assignment]
-    has_more = serializers.BooleanField()
-    first_id = serializers.CharField(allow_null=True)
-    last_id = serializers.CharField(allow_null=True)
-
-
 class DeploymentsView(Endpoint):
     """The project's deployments."""
 
     permission = Permission.DEPLOYMENT_READ
 
-    @extend_schema(responses=DeploymentPageSerializer)
+    @extend_schema(parameters=PAGING, responses=page_shape("DeploymentPage", DeploymentSerializer))
     def get(self, request: Request) -> Response:
         rows = Deployment.objects.filter(project_id=self.principal.project_id)
         return Response(page(rows, request.query_params, prefix="dep", show=_show))
@@ -65,7 +57,7 @@ class StopView(Endpoint):
 
     permission = Permission.DEPLOYMENT_WRITE
 
-    @extend_schema(request=None, responses=DeploymentSerializer)
+    @extend_schema(request=None, responses={200: DeploymentSerializer})
     def post(self, request: Request, deployment_id: str) -> Response:
         services.stop_deployment(_find(self, deployment_id))
         return Response(_show(_find(self, deployment_id)))
@@ -76,7 +68,7 @@ class StartView(Endpoint):
 
     permission = Permission.DEPLOYMENT_WRITE
 
-    @extend_schema(request=None, responses=DeploymentSerializer)
+    @extend_schema(request=None, responses={200: DeploymentSerializer})
     def post(self, request: Request, deployment_id: str) -> Response:
         services.start_deployment(_find(self, deployment_id))
         return Response(_show(_find(self, deployment_id)))

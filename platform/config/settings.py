@@ -151,6 +151,23 @@ SPECTACULAR_SETTINGS = {
     "VERSION": VERSION,
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": r"/(api/)?v1",
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
+    "ENUM_NAME_OVERRIDES": {
+        "Role": "tenants.access.api.ROLES",
+        "Permission": "tenants.access.api.PERMISSIONS",
+        "FileStatus": "tenants.datasets.api.shapes.FILE_STATUSES",
+        "ValidationState": "tenants.datasets.api.shapes.VALIDATION_STATES",
+        "FileFormat": "tenants.datasets.api.shapes.FORMATS",
+        "RowRole": "tenants.datasets.api.shapes.ROW_ROLES",
+        "JobState": "training.jobs.models.JobState",
+        "MethodType": ["supervised"],
+        "EventLevel": "training.jobs.api.shapes.EVENT_LEVELS",
+        "EventType": "training.jobs.api.shapes.EVENT_TYPES",
+        "DeploymentState": "inference.deployments.models.DeploymentState",
+        "MessageRole": "inference.chat.models.Message.ROLES",
+        "MessageState": "inference.chat.models.MessageState",
+    },
 }
 
 CELERY_BROKER_URL = VALKEY_URL

@@ -9,6 +9,7 @@ from rest_framework.response import Response
 
 from kernel import ids
 from kernel.api.pages import page, page_shape
+from kernel.api.schema import PAGING
 from kernel.errors import InvalidRequest, NotFound, Unauthenticated
 from kernel.tenancy.scope import acting_for
 from tenants.access import services, sessions
@@ -19,13 +20,21 @@ from tenants.access.permissions import Permission, Role
 from tenants.access.principal import Principal
 from tenants.organizations.models import Organization, Project
 
+ROLES = [role.value for role in Role]
+PERMISSIONS = [permission.value for permission in Permission]
 
-class ChosenSerializer(serializers.Serializer[Any]):
-    """One of the organizations or projects that can be chosen."""
+
+class PlaceSerializer(serializers.Serializer[Any]):
+    """An organization or a project."""
 
     id = serializers.CharField()
     name = serializers.CharField()
-    role = serializers.CharField(required=False)
+
+
+class MembershipSerializer(PlaceSerializer):
+    """An organization that can be chosen, and what the person is in it."""
+
+    role = serializers.ChoiceField(choices=ROLES)
 
 
 class PersonSerializer(serializers.Serializer[Any]):
@@ -40,12 +49,12 @@ class SessionSerializer(serializers.Serializer[Any]):
     """What the console needs to know of the caller."""
 
     user = PersonSerializer(allow_null=True)
-    organization = ChosenSerializer()
-    organizations = ChosenSerializer(many=True)
-    project = ChosenSerializer()
-    projects = ChosenSerializer(many=True)
-    role = serializers.CharField(allow_null=True)
-    permissions = serializers.ListField(child=serializers.CharField())
+    organization = PlaceSerializer()
+    organizations = MembershipSerializer(many=True)
+    project = PlaceSerializer()
+    projects = PlaceSerializer(many=True)
+    role = serializers.ChoiceField(choices=ROLES, allow_null=True)
+    permissions = serializers.ListField(child=serializers.ChoiceField(choices=PERMISSIONS))
 
 
 class SessionChoiceSerializer(serializers.Serializer[Any]):
@@ -109,7 +118,7 @@ class ApiKeysView(Endpoint):
 
     permission: ClassVar = {"GET": Permission.KEY_READ, "POST": Permission.KEY_WRITE}
 
-    @extend_schema(responses=page_shape("ApiKeyPage", ApiKeySerializer))
+    @extend_schema(parameters=PAGING, responses=page_shape("ApiKeyPage", ApiKeySerializer))
     def get(self, request: Request) -> Response:
         keys = ApiKey.objects.filter(project_id=self.principal.project_id, revoked_at=None)
         return Response(page(keys, request.query_params, prefix="key", show=_show_key))

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from rest_framework import serializers
 
 from training.jobs.errors import IntegrationUnsupported, MethodUnsupported, UnknownParameter
@@ -50,6 +51,17 @@ class NumberOrAuto(serializers.Field[Any, Any, Any, Any]):
 
     def to_representation(self, value: Any) -> Any:
         return value
+
+
+class NumberOrAutoDescription(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    """What the API's description says of a number that may be left to the platform."""
+
+    target_class = NumberOrAuto
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        field: NumberOrAuto = self.target
+        number = {"type": "integer" if field.whole else "number", "minimum": field.low, "maximum": field.high}
+        return {"oneOf": [number, {"type": "string", "enum": [AUTO]}]}
 
 
 class HyperparametersSerializer(serializers.Serializer[Any]):

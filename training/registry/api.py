@@ -8,7 +8,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from kernel import ids
-from kernel.api.pages import page
+from kernel.api.pages import page, page_shape
+from kernel.api.schema import PAGING
 from kernel.errors import NotFound
 from tenants.access.endpoint import Endpoint
 from tenants.access.permissions import Permission
@@ -34,11 +35,12 @@ class BaseModelListSerializer(serializers.Serializer[Any]):
 class LineageSerializer(serializers.Serializer[Any]):
     """What a model version was made of."""
 
-    dataset_version_id = serializers.CharField()
+    dataset_version_id = serializers.CharField(allow_null=True)
     file_id = serializers.CharField()
+    base_model_digest = serializers.CharField()
     seed = serializers.IntegerField()
     code_version = serializers.CharField()
-    hyperparameters = serializers.DictField()
+    hyperparameters = serializers.DictField(child=serializers.FloatField())
 
 
 class ModelVersionSerializer(serializers.Serializer[Any]):
@@ -50,18 +52,9 @@ class ModelVersionSerializer(serializers.Serializer[Any]):
     job_id = serializers.CharField(allow_null=True)
     digest = serializers.CharField()
     bytes = serializers.IntegerField()
-    metrics = serializers.DictField(child=serializers.FloatField(allow_null=True))
+    metrics = serializers.DictField(child=serializers.FloatField())
     created_at = serializers.DateTimeField()
     lineage = LineageSerializer()
-
-
-class ModelVersionPageSerializer(serializers.Serializer[Any]):
-    """A page of model versions."""
-
-    data = ModelVersionSerializer(many=True)  # type: ignore[assignment]
-    has_more = serializers.BooleanField()
-    first_id = serializers.CharField(allow_null=True)
-    last_id = serializers.CharField(allow_null=True)
 
 
 class BaseModelsView(Endpoint):
@@ -79,7 +72,7 @@ class ModelVersionsView(Endpoint):
 
     permission = Permission.MODEL_READ
 
-    @extend_schema(responses=ModelVersionPageSerializer)
+    @extend_schema(parameters=PAGING, responses=page_shape("ModelVersionPage", ModelVersionSerializer))
     def get(self, request: Request) -> Response:
         versions = ModelVersion.objects.filter(project_id=self.principal.project_id)
         versions = versions.select_related("base_model")

@@ -4,374 +4,6 @@
  */
 
 export interface paths {
-    "/v1/files": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["files_list"];
-        put?: never;
-        post: operations["files_create"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/files/{file_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["files_read"];
-        put?: never;
-        post?: never;
-        delete: operations["files_delete"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/fine_tuning/jobs": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["jobs_list"];
-        put?: never;
-        post: operations["jobs_create"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/fine_tuning/jobs/{job_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["jobs_read"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/fine_tuning/jobs/{job_id}/cancel": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: operations["jobs_cancel"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/fine_tuning/jobs/{job_id}/events": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["jobs_events"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/fine_tuning/jobs/{job_id}/checkpoints": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["jobs_checkpoints"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/session": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["session_read"];
-        put: operations["session_switch"];
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/files/{file_id}/validation": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["file_validation"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/dataset-versions": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["dataset_versions_list"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/dataset-versions/{dataset_version_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["dataset_versions_read"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/dataset-versions/{dataset_version_id}/rows": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["dataset_version_rows"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/sample-files": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: operations["sample_files_create"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/base-models": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["base_models_list"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/fine-tuning-jobs/{job_id}/metrics": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["job_metrics"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/model-versions": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["model_versions_list"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/model-versions/{model_version_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["model_versions_read"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/deployments": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["deployments_list"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/deployments/{deployment_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["deployments_read"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/deployments/{deployment_id}/stop": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: operations["deployments_stop"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/deployments/{deployment_id}/start": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: operations["deployments_start"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/conversations": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["conversations_list"];
-        put?: never;
-        post: operations["conversations_create"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/conversations/{conversation_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["conversations_read"];
-        put?: never;
-        post?: never;
-        delete: operations["conversations_delete"];
-        options?: never;
-        head?: never;
-        patch: operations["conversations_update"];
-        trace?: never;
-    };
     "/api/v1/api-keys": {
         parameters: {
             query?: never;
@@ -379,8 +11,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** @description The project's API keys. */
         get: operations["api_keys_list"];
         put?: never;
+        /** @description The project's API keys. */
         post: operations["api_keys_create"];
         delete?: never;
         options?: never;
@@ -398,7 +32,423 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        delete: operations["api_keys_delete"];
+        /** @description One API key. */
+        delete: operations["api_keys_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/base-models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The models that can be fine-tuned: the same for every organization. */
+        get: operations["base_models_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/conversations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The person's conversations in the project. */
+        get: operations["conversations_list"];
+        put?: never;
+        /** @description The person's conversations in the project. */
+        post: operations["conversations_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/conversations/{conversation_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One conversation with its messages. */
+        get: operations["conversations_retrieve"];
+        put?: never;
+        post?: never;
+        /** @description One conversation with its messages. */
+        delete: operations["conversations_destroy"];
+        options?: never;
+        head?: never;
+        /** @description One conversation with its messages. */
+        patch: operations["conversations_partial_update"];
+        trace?: never;
+    };
+    "/api/v1/dataset-versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The project's dataset versions. */
+        get: operations["dataset_versions_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/dataset-versions/{version_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One dataset version. */
+        get: operations["dataset_versions_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/dataset-versions/{version_id}/rows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Rows of a dataset version, as the model will see them. */
+        get: operations["dataset_versions_rows_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/deployments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The project's deployments. */
+        get: operations["deployments_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/deployments/{deployment_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One deployment. */
+        get: operations["deployments_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/deployments/{deployment_id}/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Put a deployment back into service. */
+        post: operations["deployments_start_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/deployments/{deployment_id}/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Take a deployment out of service. */
+        post: operations["deployments_stop_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/files/{file_id}/validation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description What was found in a file: counts, and problems with their rows. */
+        get: operations["files_validation_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/fine-tuning-jobs/{job_id}/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The curve of a job, after a step that the caller has already. */
+        get: operations["fine_tuning_jobs_metrics_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/model-versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The project's model versions. */
+        get: operations["model_versions_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/model-versions/{version_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One model version. */
+        get: operations["model_versions_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sample-files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Bring the bundled sample data. */
+        post: operations["sample_files_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Who is signed in, where, and what they may do. */
+        get: operations["session_retrieve"];
+        /** @description Who is signed in, where, and what they may do. */
+        put: operations["session_update"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Bring a file, list files. */
+        get: operations["files_list"];
+        put?: never;
+        /** @description Bring a file, list files. */
+        post: operations["files_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/files/{file_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One file. */
+        get: operations["files_retrieve"];
+        put?: never;
+        post?: never;
+        /** @description One file. */
+        delete: operations["files_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/files/{file_id}/content": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The bytes of a file, decrypted as they are sent. */
+        get: operations["files_content_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/fine_tuning/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Start a job, list jobs. */
+        get: operations["fine_tuning_jobs_list"];
+        put?: never;
+        /** @description Start a job, list jobs. */
+        post: operations["fine_tuning_jobs_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/fine_tuning/jobs/{job_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One job. */
+        get: operations["fine_tuning_jobs_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/fine_tuning/jobs/{job_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description End a job. */
+        post: operations["fine_tuning_jobs_cancel_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/fine_tuning/jobs/{job_id}/checkpoints": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The checkpoints of a job. */
+        get: operations["fine_tuning_jobs_checkpoints_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/fine_tuning/jobs/{job_id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The story of a job. */
+        get: operations["fine_tuning_jobs_events_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -408,330 +458,7 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        ErrorDetail: {
-            message: string;
-            type: string;
-            param: string | null;
-            code: string | null;
-        };
-        ErrorBody: {
-            error: components["schemas"]["ErrorDetail"];
-        };
-        UserRef: {
-            id: string;
-            email: string;
-            name: string;
-        };
-        OrganizationRef: {
-            id: string;
-            name: string;
-        };
-        ProjectRef: {
-            id: string;
-            name: string;
-        };
-        Membership: {
-            id: string;
-            name: string;
-            role: string;
-        };
-        Session: {
-            user: components["schemas"]["UserRef"];
-            organization: components["schemas"]["OrganizationRef"];
-            organizations: components["schemas"]["Membership"][];
-            project: components["schemas"]["ProjectRef"];
-            projects: components["schemas"]["ProjectRef"][];
-            role: string;
-            permissions: string[];
-        };
-        SessionSwitch: {
-            project_id?: string;
-            organization_id?: string;
-        };
-        File: {
-            id: string;
-            object: string;
-            bytes: number;
-            created_at: number;
-            filename: string;
-            purpose: string;
-            /** @enum {string} */
-            status: "uploaded" | "processed" | "error";
-            status_details?: string | null;
-            expires_at?: number | null;
-        };
-        FileList: {
-            data: components["schemas"]["File"][];
-            has_more?: boolean;
-            first_id?: string | null;
-            last_id?: string | null;
-        };
-        Deleted: {
-            id: string;
-            object: string;
-            deleted: boolean;
-        };
-        Problem: {
-            row: number;
-            column: string | null;
-            code: string;
-            message: string;
-        };
-        DatasetVersion: {
-            id: string;
-            file_id: string;
-            filename: string;
-            digest: string;
-            rows: number;
-            bytes: number;
-            format: string;
-            /** Format: date-time */
-            created_at: string;
-            created_by: string | null;
-        };
-        DatasetVersionList: {
-            data: components["schemas"]["DatasetVersion"][];
-            has_more?: boolean;
-            first_id?: string | null;
-            last_id?: string | null;
-        };
-        Validation: {
-            /** @enum {string} */
-            state: "pending" | "running" | "valid" | "invalid";
-            format: ("chat" | "prompt_completion" | "csv") | null;
-            rows: number | null;
-            valid_rows: number | null;
-            problems: components["schemas"]["Problem"][];
-            problem_counts: {
-                [key: string]: number;
-            };
-            problems_shown: number;
-            dataset_version: components["schemas"]["DatasetVersion"] | null;
-        };
-        RowMessage: {
-            role: string;
-            content: string;
-            weight?: number;
-        };
-        Row: {
-            row: number;
-            messages: components["schemas"]["RowMessage"][];
-        };
-        RowPage: {
-            rows: components["schemas"]["Row"][];
-            total: number;
-        };
-        BaseModel: {
-            name: string;
-            architecture: string;
-            parameters: number;
-            context_tokens: number;
-            digest: string;
-        };
-        BaseModelList: {
-            data: components["schemas"]["BaseModel"][];
-        };
-        Hyperparameters: {
-            n_epochs?: number | "auto";
-            batch_size?: number | "auto";
-            learning_rate_multiplier?: number | "auto";
-        };
-        JobError: {
-            code: string;
-            message: string;
-            param: string | null;
-        };
-        FineTuningJob: {
-            id: string;
-            object: string;
-            created_at: number;
-            finished_at: number | null;
-            model: string;
-            fine_tuned_model: string | null;
-            organization_id: string;
-            /** @enum {string} */
-            status: "validating_files" | "queued" | "running" | "paused" | "succeeded" | "failed" | "cancelled";
-            training_file: string;
-            validation_file: string | null;
-            hyperparameters: components["schemas"]["Hyperparameters"];
-            trained_tokens: number | null;
-            seed: number;
-            result_files: string[];
-            error: components["schemas"]["JobError"] | null;
-            estimated_finish?: number | null;
-            method?: {
-                [key: string]: unknown;
-            };
-        };
-        FineTuningJobList: {
-            data: components["schemas"]["FineTuningJob"][];
-            has_more?: boolean;
-            first_id?: string | null;
-            last_id?: string | null;
-        };
-        Supervised: {
-            hyperparameters: components["schemas"]["Hyperparameters"];
-        };
-        Method: {
-            /** @enum {string} */
-            type: "supervised";
-            supervised: components["schemas"]["Supervised"];
-        };
-        FineTuningJobCreate: {
-            model: string;
-            training_file: string;
-            validation_file?: string;
-            suffix?: string;
-            seed?: number;
-            method?: components["schemas"]["Method"];
-        };
-        FineTuningJobEvent: {
-            id: string;
-            object: string;
-            created_at: number;
-            /** @enum {string} */
-            level: "info" | "warn" | "error";
-            message: string;
-            type?: string;
-            data?: {
-                [key: string]: unknown;
-            };
-        };
-        FineTuningJobEventList: {
-            data: components["schemas"]["FineTuningJobEvent"][];
-            has_more?: boolean;
-            first_id?: string | null;
-            last_id?: string | null;
-        };
-        CheckpointMetrics: {
-            step: number;
-            train_loss?: number;
-            valid_loss?: number | null;
-            train_mean_token_accuracy?: number;
-        };
-        FineTuningJobCheckpoint: {
-            id: string;
-            object: string;
-            created_at: number;
-            fine_tuned_model_checkpoint: string;
-            step_number: number;
-            fine_tuning_job_id: string;
-            metrics: components["schemas"]["CheckpointMetrics"];
-        };
-        FineTuningJobCheckpointList: {
-            data: components["schemas"]["FineTuningJobCheckpoint"][];
-            has_more?: boolean;
-            first_id?: string | null;
-            last_id?: string | null;
-        };
-        MetricPoint: {
-            step: number;
-            train_loss: number;
-            valid_loss: number | null;
-            train_mean_token_accuracy: number | null;
-            learning_rate: number | null;
-            grad_norm: number | null;
-            tokens_per_second: number | null;
-        };
-        JobMetrics: {
-            points: components["schemas"]["MetricPoint"][];
-            total_steps: number | null;
-        };
-        Lineage: {
-            dataset_version_id: string | null;
-            file_id: string | null;
-            seed: number | null;
-            code_version: string | null;
-        };
-        ModelVersion: {
-            id: string;
-            name: string;
-            base_model: string;
-            job_id: string | null;
-            digest: string;
-            bytes: number;
-            metrics: {
-                [key: string]: unknown;
-            };
-            /** Format: date-time */
-            created_at: string;
-            lineage: components["schemas"]["Lineage"] | null;
-        };
-        ModelVersionList: {
-            data: components["schemas"]["ModelVersion"][];
-            has_more?: boolean;
-            first_id?: string | null;
-            last_id?: string | null;
-        };
-        Deployment: {
-            id: string;
-            alias: string;
-            /** @enum {string} */
-            state: "loading" | "ready" | "stopped" | "failed";
-            model_version_id: string | null;
-            base_model: string;
-            digest: string;
-            error: string | null;
-            /** Format: date-time */
-            created_at: string;
-            /** Format: date-time */
-            updated_at: string;
-        };
-        DeploymentList: {
-            data: components["schemas"]["Deployment"][];
-            has_more?: boolean;
-            first_id?: string | null;
-            last_id?: string | null;
-        };
-        MessageUsage: {
-            prompt_tokens: number;
-            completion_tokens: number;
-            total_tokens?: number;
-        };
-        MessageFault: {
-            message: string;
-            code: string | null;
-            type?: string;
-            param?: string | null;
-        };
-        Message: {
-            id: string;
-            /** @enum {string} */
-            role: "system" | "user" | "assistant";
-            content: string;
-            /** @enum {string} */
-            state: "complete" | "streaming" | "stopped" | "failed";
-            model: string | null;
-            digest: string | null;
-            finish_reason: string | null;
-            usage: components["schemas"]["MessageUsage"] | null;
-            error: components["schemas"]["MessageFault"] | null;
-            /** Format: date-time */
-            created_at: string;
-        };
-        Conversation: {
-            id: string;
-            title: string;
-            model: string;
-            /** Format: date-time */
-            created_at: string;
-            /** Format: date-time */
-            updated_at: string;
-            messages?: components["schemas"]["Message"][];
-        };
-        ConversationList: {
-            data: components["schemas"]["Conversation"][];
-            has_more?: boolean;
-            first_id?: string | null;
-            last_id?: string | null;
-        };
-        ConversationCreate: {
-            model: string;
-        };
-        ConversationChange: {
-            title?: string;
-            model?: string;
-        };
+        /** @description An API key without its secret. */
         ApiKey: {
             id: string;
             name: string;
@@ -744,18 +471,459 @@ export interface components {
             expires_at: string | null;
             created_by: string | null;
         };
-        ApiKeyList: {
+        ApiKeyPage: {
+            object: string;
             data: components["schemas"]["ApiKey"][];
-            has_more?: boolean;
-            first_id?: string | null;
-            last_id?: string | null;
+            has_more: boolean;
+            first_id: string | null;
+            last_id: string | null;
         };
-        ApiKeySecret: components["schemas"]["ApiKey"] & {
-            secret: string;
-        };
-        ApiKeyCreate: {
+        /** @description What a new key is called. */
+        ApiKeyRequest: {
             name: string;
         };
+        /** @description A model that can be fine-tuned. */
+        BaseModel: {
+            name: string;
+            architecture: string;
+            parameters: number;
+            context_tokens: number;
+            digest: string;
+        };
+        /** @description All of them. */
+        BaseModelList: {
+            data: components["schemas"]["BaseModel"][];
+        };
+        /** @description OpenAI's checkpoint of a job. */
+        Checkpoint: {
+            object: string;
+            id: string;
+            created_at: number;
+            fine_tuned_model_checkpoint: string;
+            fine_tuning_job_id: string;
+            step_number: number;
+            metrics: components["schemas"]["CheckpointMetrics"];
+        };
+        /** @description What was measured at a checkpoint's step; what was not measured is left out. */
+        CheckpointMetrics: {
+            step: number;
+            /** Format: double */
+            train_loss?: number;
+            /** Format: double */
+            train_mean_token_accuracy?: number;
+            /** Format: double */
+            valid_loss?: number;
+            /** Format: double */
+            valid_mean_token_accuracy?: number;
+        };
+        CheckpointPage: {
+            object: string;
+            data: components["schemas"]["Checkpoint"][];
+            has_more: boolean;
+            first_id: string | null;
+            last_id: string | null;
+        };
+        /** @description A conversation; its messages come when it is asked for alone. */
+        Conversation: {
+            id: string;
+            title: string;
+            model: string;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+            messages?: components["schemas"]["Message"][];
+        };
+        ConversationPage: {
+            object: string;
+            data: components["schemas"]["Conversation"][];
+            has_more: boolean;
+            first_id: string | null;
+            last_id: string | null;
+        };
+        /** @description Immutable rows, named by their content. */
+        DatasetVersion: {
+            id: string;
+            file_id: string;
+            filename: string;
+            digest: string;
+            rows: number;
+            bytes: number;
+            format: components["schemas"]["FileFormat"];
+            /** Format: date-time */
+            created_at: string;
+            created_by: string | null;
+        };
+        DatasetVersionPage: {
+            object: string;
+            data: components["schemas"]["DatasetVersion"][];
+            has_more: boolean;
+            first_id: string | null;
+            last_id: string | null;
+        };
+        /** @description An alias and what answers under it. */
+        Deployment: {
+            id: string;
+            alias: string;
+            state: components["schemas"]["DeploymentState"];
+            model_version_id: string | null;
+            base_model: string;
+            digest: string;
+            error: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+        };
+        DeploymentPage: {
+            object: string;
+            data: components["schemas"]["Deployment"][];
+            has_more: boolean;
+            first_id: string | null;
+            last_id: string | null;
+        };
+        /** @enum {string} */
+        DeploymentState: "loading" | "ready" | "stopped" | "failed";
+        /** @description The body of every refusal. */
+        ErrorBody: {
+            error: components["schemas"]["ErrorDetail"];
+        };
+        /** @description OpenAI's error object: the words, the kind, the parameter at fault, the code. */
+        ErrorDetail: {
+            message: string;
+            type: string;
+            param: string | null;
+            code: string | null;
+        };
+        /** @description OpenAI's event of a job. */
+        Event: {
+            object: string;
+            id: string;
+            created_at: number;
+            level: components["schemas"]["EventLevel"];
+            message: string;
+            type: components["schemas"]["EventType"];
+            data: {
+                [key: string]: unknown;
+            };
+        };
+        /** @enum {string} */
+        EventLevel: "info" | "warn" | "error";
+        EventPage: {
+            object: string;
+            data: components["schemas"]["Event"][];
+            has_more: boolean;
+            first_id: string | null;
+            last_id: string | null;
+        };
+        /** @enum {string} */
+        EventType: "message" | "metrics";
+        /** @description Why a job failed. */
+        Fault: {
+            code: string;
+            message: string;
+            param: string | null;
+        };
+        /** @description OpenAI's file object. */
+        File: {
+            id: string;
+            object: string;
+            bytes: number;
+            created_at: number;
+            filename: string;
+            purpose: string;
+            status: components["schemas"]["FileStatus"];
+            status_details?: string;
+        };
+        /** @description OpenAI's answer to a deletion. */
+        FileDeleted: {
+            id: string;
+            object: string;
+            deleted: boolean;
+        };
+        /** @enum {string} */
+        FileFormat: "chat" | "prompt_completion" | "csv";
+        FilePage: {
+            object: string;
+            data: components["schemas"]["File"][];
+            has_more: boolean;
+            first_id: string | null;
+            last_id: string | null;
+        };
+        /** @enum {string} */
+        FileStatus: "uploaded" | "processed" | "error";
+        /** @description The form that brings a file. */
+        FileUpload: {
+            /** Format: binary */
+            file: string;
+            purpose: string;
+        };
+        /** @description OpenAI's three; the learning rate is a multiple of the platform's own choice. */
+        Hyperparameters: {
+            /** @default auto */
+            n_epochs?: number | "auto";
+            /** @default auto */
+            batch_size?: number | "auto";
+            /** @default auto */
+            learning_rate_multiplier?: number | "auto";
+        };
+        /** @description What was asked for; what was left to the platform, once it has chosen. */
+        HyperparametersShape: {
+            n_epochs: number | "auto";
+            batch_size: number | "auto";
+            learning_rate_multiplier: number | "auto";
+        };
+        /** @description OpenAI's fine-tuning job. */
+        Job: {
+            object: string;
+            id: string;
+            model: string;
+            created_at: number;
+            finished_at: number | null;
+            fine_tuned_model: string | null;
+            organization_id: string;
+            status: components["schemas"]["JobState"];
+            training_file: string;
+            validation_file: string | null;
+            hyperparameters: components["schemas"]["HyperparametersShape"];
+            method: components["schemas"]["MethodShape"];
+            result_files: string[];
+            trained_tokens: number | null;
+            error: components["schemas"]["Fault"] | null;
+            integrations: {
+                [key: string]: unknown;
+            }[];
+            seed: number;
+            estimated_finish: number | null;
+            metadata: {
+                [key: string]: string;
+            };
+        };
+        JobPage: {
+            object: string;
+            data: components["schemas"]["Job"][];
+            has_more: boolean;
+            first_id: string | null;
+            last_id: string | null;
+        };
+        /** @description OpenAI's request to create a fine-tuning job. */
+        JobRequest: {
+            model: string;
+            training_file: string;
+            validation_file?: string | null;
+            hyperparameters?: components["schemas"]["Hyperparameters"] | null;
+            method?: components["schemas"]["Method"] | null;
+            suffix?: string | null;
+            seed?: number | null;
+            metadata?: {
+                [key: string]: string;
+            } | null;
+            integrations?: {
+                [key: string]: unknown;
+            }[] | null;
+        };
+        /** @enum {string} */
+        JobState: "validating_files" | "queued" | "running" | "succeeded" | "failed" | "cancelled";
+        /** @description What a model version was made of. */
+        Lineage: {
+            dataset_version_id: string | null;
+            file_id: string;
+            base_model_digest: string;
+            seed: number;
+            code_version: string;
+            hyperparameters: {
+                [key: string]: number;
+            };
+        };
+        /** @description An organization that can be chosen, and what the person is in it. */
+        Membership: {
+            id: string;
+            name: string;
+            role: components["schemas"]["Role"];
+        };
+        /** @description One turn of a conversation. */
+        Message: {
+            id: string;
+            role: components["schemas"]["MessageRole"];
+            content: string;
+            state: components["schemas"]["MessageState"];
+            model: string | null;
+            digest: string | null;
+            finish_reason: string | null;
+            usage: components["schemas"]["MessageUsage"] | null;
+            error: components["schemas"]["ErrorDetail"] | null;
+            /** Format: date-time */
+            created_at: string;
+        };
+        /** @enum {string} */
+        MessageRole: "user" | "assistant";
+        /** @enum {string} */
+        MessageState: "complete" | "streaming" | "stopped" | "failed";
+        /** @description The tokens of one answer. */
+        MessageUsage: {
+            prompt_tokens: number;
+            completion_tokens: number;
+            total_tokens: number;
+        };
+        /** @description How to fine-tune. */
+        Method: {
+            type: string;
+            supervised?: components["schemas"]["Supervised"];
+        };
+        /** @description How the job fine-tunes. */
+        MethodShape: {
+            type: components["schemas"]["MethodType"];
+            supervised: components["schemas"]["SupervisedShape"];
+        };
+        /** @enum {string} */
+        MethodType: "supervised";
+        /** @description The curve of a job, as far as it has come. */
+        Metrics: {
+            points: components["schemas"]["Point"][];
+            total_steps: number | null;
+        };
+        /** @description What a fine-tuning job made. */
+        ModelVersion: {
+            id: string;
+            name: string;
+            base_model: string;
+            job_id: string | null;
+            digest: string;
+            bytes: number;
+            metrics: {
+                [key: string]: number;
+            };
+            /** Format: date-time */
+            created_at: string;
+            lineage: components["schemas"]["Lineage"];
+        };
+        ModelVersionPage: {
+            object: string;
+            data: components["schemas"]["ModelVersion"][];
+            has_more: boolean;
+            first_id: string | null;
+            last_id: string | null;
+        };
+        /** @description An API key just made: the only time its secret is shown. */
+        NewApiKey: {
+            id: string;
+            name: string;
+            prefix: string;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            last_used_at: string | null;
+            /** Format: date-time */
+            expires_at: string | null;
+            created_by: string | null;
+            secret: string;
+        };
+        /** @description Which model to talk to. */
+        NewConversation: {
+            model: string;
+        };
+        /** @description What to change. */
+        PatchedConversationChange: {
+            title?: string;
+            model?: string;
+        };
+        /** @enum {string} */
+        Permission: "organization.read" | "file.read" | "file.write" | "training.read" | "training.start" | "model.read" | "deployment.read" | "deployment.write" | "inference.complete" | "chat.use" | "key.read" | "key.write" | "audit.read";
+        /** @description Who is signed in. */
+        Person: {
+            id: string;
+            email: string;
+            name: string;
+        };
+        /** @description An organization or a project. */
+        Place: {
+            id: string;
+            name: string;
+        };
+        /** @description What one step measured. */
+        Point: {
+            step: number;
+            /** Format: double */
+            train_loss: number | null;
+            /** Format: double */
+            valid_loss: number | null;
+            /** Format: double */
+            train_mean_token_accuracy: number | null;
+            /** Format: double */
+            valid_mean_token_accuracy: number | null;
+            /** Format: double */
+            learning_rate: number | null;
+            /** Format: double */
+            grad_norm: number | null;
+            /** Format: double */
+            tokens_per_second: number | null;
+        };
+        /** @description Why one row cannot be used. */
+        Problem: {
+            row: number;
+            column: string | null;
+            code: string;
+            message: string;
+        };
+        /** @enum {string} */
+        Role: "owner" | "member";
+        /** @description One row as the model will see it. */
+        Row: {
+            row: number;
+            messages: components["schemas"]["RowMessage"][];
+        };
+        /** @description One turn of a row. */
+        RowMessage: {
+            role: components["schemas"]["RowRole"];
+            content: string;
+            weight?: number;
+        };
+        /** @enum {string} */
+        RowRole: "system" | "user" | "assistant";
+        /** @description Some rows of a dataset version. */
+        Rows: {
+            rows: components["schemas"]["Row"][];
+            total: number;
+        };
+        /** @description What the console needs to know of the caller. */
+        Session: {
+            user: components["schemas"]["Person"] | null;
+            organization: components["schemas"]["Place"];
+            organizations: components["schemas"]["Membership"][];
+            project: components["schemas"]["Place"];
+            projects: components["schemas"]["Place"][];
+            role: components["schemas"]["Role"] | null;
+            permissions: components["schemas"]["Permission"][];
+        };
+        /** @description The organization or the project to work in from now on. */
+        SessionChoice: {
+            organization_id?: string;
+            project_id?: string;
+        };
+        /** @description Options of supervised fine-tuning. */
+        Supervised: {
+            hyperparameters?: components["schemas"]["Hyperparameters"];
+        };
+        /** @description Options of supervised fine-tuning. */
+        SupervisedShape: {
+            hyperparameters: components["schemas"]["HyperparametersShape"];
+        };
+        /** @description What was found in a file. */
+        Validation: {
+            state: components["schemas"]["ValidationState"];
+            format: components["schemas"]["FileFormat"] | null;
+            rows: number;
+            valid_rows: number;
+            problems: components["schemas"]["Problem"][];
+            problem_counts: {
+                [key: string]: number;
+            };
+            problems_shown: number;
+            problems_total: number;
+            dataset_version: string | null;
+        };
+        /** @enum {string} */
+        ValidationState: "pending" | "running" | "valid" | "invalid";
     };
     responses: never;
     parameters: never;
@@ -765,12 +933,15 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    files_list: {
+    api_keys_list: {
         parameters: {
             query?: {
+                /** @description The id after which the page begins. */
                 after?: string;
+                /** @description How many at most; 20 unless told. */
                 limit?: number;
-                purpose?: string;
+                /** @description Newest first (desc) unless told. */
+                order?: "asc" | "desc";
             };
             header?: never;
             path?: never;
@@ -783,7 +954,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["FileList"];
+                    "application/json": components["schemas"]["ApiKeyPage"];
                 };
             };
             /** @description A refusal. */
@@ -797,7 +968,7 @@ export interface operations {
             };
         };
     };
-    files_create: {
+    api_keys_create: {
         parameters: {
             query?: never;
             header?: never;
@@ -806,20 +977,16 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "multipart/form-data": {
-                    purpose: string;
-                    /** Format: binary */
-                    file: string;
-                };
+                "application/json": components["schemas"]["ApiKeyRequest"];
             };
         };
         responses: {
-            200: {
+            201: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["File"];
+                    "application/json": components["schemas"]["NewApiKey"];
                 };
             };
             /** @description A refusal. */
@@ -833,13 +1000,40 @@ export interface operations {
             };
         };
     };
-    files_read: {
+    api_keys_destroy: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                file_id: string;
+                key_id: string;
             };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No response body */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    base_models_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
             cookie?: never;
         };
         requestBody?: never;
@@ -849,7 +1043,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["File"];
+                    "application/json": components["schemas"]["BaseModelList"];
                 };
             };
             /** @description A refusal. */
@@ -863,41 +1057,15 @@ export interface operations {
             };
         };
     };
-    files_delete: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                file_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Deleted"];
-                };
-            };
-            /** @description A refusal. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    jobs_list: {
+    conversations_list: {
         parameters: {
             query?: {
+                /** @description The id after which the page begins. */
                 after?: string;
+                /** @description How many at most; 20 unless told. */
                 limit?: number;
+                /** @description Newest first (desc) unless told. */
+                order?: "asc" | "desc";
             };
             header?: never;
             path?: never;
@@ -910,7 +1078,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["FineTuningJobList"];
+                    "application/json": components["schemas"]["ConversationPage"];
                 };
             };
             /** @description A refusal. */
@@ -924,7 +1092,7 @@ export interface operations {
             };
         };
     };
-    jobs_create: {
+    conversations_create: {
         parameters: {
             query?: never;
             header?: never;
@@ -933,16 +1101,16 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["FineTuningJobCreate"];
+                "application/json": components["schemas"]["NewConversation"];
             };
         };
         responses: {
-            200: {
+            201: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["FineTuningJob"];
+                    "application/json": components["schemas"]["Conversation"];
                 };
             };
             /** @description A refusal. */
@@ -956,12 +1124,12 @@ export interface operations {
             };
         };
     };
-    jobs_read: {
+    conversations_retrieve: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                job_id: string;
+                conversation_id: string;
             };
             cookie?: never;
         };
@@ -972,7 +1140,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["FineTuningJob"];
+                    "application/json": components["schemas"]["Conversation"];
                 };
             };
             /** @description A refusal. */
@@ -986,24 +1154,23 @@ export interface operations {
             };
         };
     };
-    jobs_cancel: {
+    conversations_destroy: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                job_id: string;
+                conversation_id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            200: {
+            /** @description No response body */
+            204: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content: {
-                    "application/json": components["schemas"]["FineTuningJob"];
-                };
+                content?: never;
             };
             /** @description A refusal. */
             default: {
@@ -1016,110 +1183,18 @@ export interface operations {
             };
         };
     };
-    jobs_events: {
-        parameters: {
-            query?: {
-                after?: string;
-                limit?: number;
-            };
-            header?: never;
-            path: {
-                job_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["FineTuningJobEventList"];
-                };
-            };
-            /** @description A refusal. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    jobs_checkpoints: {
-        parameters: {
-            query?: {
-                after?: string;
-                limit?: number;
-            };
-            header?: never;
-            path: {
-                job_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["FineTuningJobCheckpointList"];
-                };
-            };
-            /** @description A refusal. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    session_read: {
+    conversations_partial_update: {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                conversation_id: string;
+            };
             cookie?: never;
         };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Session"];
-                };
-            };
-            /** @description A refusal. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    session_switch: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
+        requestBody?: {
             content: {
-                "application/json": components["schemas"]["SessionSwitch"];
+                "application/json": components["schemas"]["PatchedConversationChange"];
             };
         };
         responses: {
@@ -1128,7 +1203,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Session"];
+                    "application/json": components["schemas"]["Conversation"];
                 };
             };
             /** @description A refusal. */
@@ -1142,9 +1217,241 @@ export interface operations {
             };
         };
     };
-    file_validation: {
+    dataset_versions_list: {
+        parameters: {
+            query?: {
+                /** @description The id after which the page begins. */
+                after?: string;
+                /** @description Only the versions of this file. */
+                file?: string;
+                /** @description How many at most; 20 unless told. */
+                limit?: number;
+                /** @description Newest first (desc) unless told. */
+                order?: "asc" | "desc";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetVersionPage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    dataset_versions_retrieve: {
         parameters: {
             query?: never;
+            header?: never;
+            path: {
+                version_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetVersion"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    dataset_versions_rows_list: {
+        parameters: {
+            query?: {
+                /** @description How many to show; 20 unless told. */
+                limit?: number;
+                /** @description How many rows to pass over. */
+                offset?: number;
+            };
+            header?: never;
+            path: {
+                version_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rows"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    deployments_list: {
+        parameters: {
+            query?: {
+                /** @description The id after which the page begins. */
+                after?: string;
+                /** @description How many at most; 20 unless told. */
+                limit?: number;
+                /** @description Newest first (desc) unless told. */
+                order?: "asc" | "desc";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeploymentPage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    deployments_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                deployment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deployment"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    deployments_start_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                deployment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deployment"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    deployments_stop_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                deployment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deployment"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    files_validation_retrieve: {
+        parameters: {
+            query?: {
+                /** @description How many to show; 100 unless told. */
+                limit?: number;
+                /** @description How many problems to pass over. */
+                offset?: number;
+            };
             header?: never;
             path: {
                 file_id: string;
@@ -1172,11 +1479,48 @@ export interface operations {
             };
         };
     };
-    dataset_versions_list: {
+    fine_tuning_jobs_metrics_list: {
         parameters: {
             query?: {
+                /** @description Only later steps. */
+                after_step?: number;
+            };
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Metrics"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    model_versions_list: {
+        parameters: {
+            query?: {
+                /** @description The id after which the page begins. */
                 after?: string;
+                /** @description How many at most; 20 unless told. */
                 limit?: number;
+                /** @description Newest first (desc) unless told. */
+                order?: "asc" | "desc";
             };
             header?: never;
             path?: never;
@@ -1189,7 +1533,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["DatasetVersionList"];
+                    "application/json": components["schemas"]["ModelVersionPage"];
                 };
             };
             /** @description A refusal. */
@@ -1203,12 +1547,12 @@ export interface operations {
             };
         };
     };
-    dataset_versions_read: {
+    model_versions_retrieve: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                dataset_version_id: string;
+                version_id: string;
             };
             cookie?: never;
         };
@@ -1219,40 +1563,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["DatasetVersion"];
-                };
-            };
-            /** @description A refusal. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    dataset_version_rows: {
-        parameters: {
-            query?: {
-                offset?: number;
-                limit?: number;
-            };
-            header?: never;
-            path: {
-                dataset_version_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["RowPage"];
+                    "application/json": components["schemas"]["ModelVersion"];
                 };
             };
             /** @description A refusal. */
@@ -1294,7 +1605,7 @@ export interface operations {
             };
         };
     };
-    base_models_list: {
+    session_retrieve: {
         parameters: {
             query?: never;
             header?: never;
@@ -1308,7 +1619,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["BaseModelList"];
+                    "application/json": components["schemas"]["Session"];
                 };
             };
             /** @description A refusal. */
@@ -1322,10 +1633,333 @@ export interface operations {
             };
         };
     };
-    job_metrics: {
+    session_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SessionChoice"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    files_list: {
         parameters: {
             query?: {
-                after_step?: number;
+                /** @description The id after which the page begins. */
+                after?: string;
+                /** @description How many at most; 20 unless told. */
+                limit?: number;
+                /** @description Newest first (desc) unless told. */
+                order?: "asc" | "desc";
+                /** @description Only files for this. */
+                purpose?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FilePage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    files_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["FileUpload"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["File"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    files_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                file_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["File"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    files_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                file_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FileDeleted"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    files_content_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                file_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    fine_tuning_jobs_list: {
+        parameters: {
+            query?: {
+                /** @description The id after which the page begins. */
+                after?: string;
+                /** @description How many at most; 20 unless told. */
+                limit?: number;
+                /** @description Newest first (desc) unless told. */
+                order?: "asc" | "desc";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobPage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    fine_tuning_jobs_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JobRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    fine_tuning_jobs_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    fine_tuning_jobs_cancel_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    fine_tuning_jobs_checkpoints_list: {
+        parameters: {
+            query?: {
+                /** @description The id after which the page begins. */
+                after?: string;
+                /** @description How many at most; 20 unless told. */
+                limit?: number;
+                /** @description Newest first (desc) unless told. */
+                order?: "asc" | "desc";
             };
             header?: never;
             path: {
@@ -1340,7 +1974,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["JobMetrics"];
+                    "application/json": components["schemas"]["CheckpointPage"];
                 };
             };
             /** @description A refusal. */
@@ -1354,43 +1988,19 @@ export interface operations {
             };
         };
     };
-    model_versions_list: {
+    fine_tuning_jobs_events_list: {
         parameters: {
             query?: {
+                /** @description The id after which the page begins. */
                 after?: string;
+                /** @description How many at most; 20 unless told. */
                 limit?: number;
+                /** @description Newest first (desc) unless told. */
+                order?: "asc" | "desc";
             };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ModelVersionList"];
-                };
-            };
-            /** @description A refusal. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    model_versions_read: {
-        parameters: {
-            query?: never;
             header?: never;
             path: {
-                model_version_id: string;
+                job_id: string;
             };
             cookie?: never;
         };
@@ -1401,377 +2011,8 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ModelVersion"];
+                    "application/json": components["schemas"]["EventPage"];
                 };
-            };
-            /** @description A refusal. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    deployments_list: {
-        parameters: {
-            query?: {
-                after?: string;
-                limit?: number;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["DeploymentList"];
-                };
-            };
-            /** @description A refusal. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    deployments_read: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                deployment_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Deployment"];
-                };
-            };
-            /** @description A refusal. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    deployments_stop: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                deployment_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Deployment"];
-                };
-            };
-            /** @description A refusal. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    deployments_start: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                deployment_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Deployment"];
-                };
-            };
-            /** @description A refusal. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    conversations_list: {
-        parameters: {
-            query?: {
-                after?: string;
-                limit?: number;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ConversationList"];
-                };
-            };
-            /** @description A refusal. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    conversations_create: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ConversationCreate"];
-            };
-        };
-        responses: {
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Conversation"];
-                };
-            };
-            /** @description A refusal. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    conversations_read: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                conversation_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Conversation"];
-                };
-            };
-            /** @description A refusal. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    conversations_delete: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                conversation_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Done. */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A refusal. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    conversations_update: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                conversation_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ConversationChange"];
-            };
-        };
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Conversation"];
-                };
-            };
-            /** @description A refusal. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    api_keys_list: {
-        parameters: {
-            query?: {
-                after?: string;
-                limit?: number;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ApiKeyList"];
-                };
-            };
-            /** @description A refusal. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    api_keys_create: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ApiKeyCreate"];
-            };
-        };
-        responses: {
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ApiKeySecret"];
-                };
-            };
-            /** @description A refusal. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    api_keys_delete: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                key_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Done. */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
             };
             /** @description A refusal. */
             default: {

@@ -2,12 +2,18 @@
 import { queryOptions, useMutation, useSuspenseQuery } from "@tanstack/react-query";
 import { selectProject } from "./browser";
 import { api, body } from "./client";
+import { faultFrom } from "./faults";
 import type { Session } from "./types";
+
+function isOfAPerson(session: { user: unknown; role: unknown }): session is Session {
+  return session.user !== null && session.role !== null;
+}
 
 export const sessionQuery = queryOptions({
   queryKey: ["session"],
   queryFn: async ({ signal }) => {
     const session = body(await api.GET("/api/v1/session", { signal }));
+    if (!isOfAPerson(session)) throw faultFrom(401, null, null);
     selectProject(session.project.id);
     return session;
   },

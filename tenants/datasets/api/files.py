@@ -6,13 +6,14 @@ from typing import Any, ClassVar
 
 import orjson
 from django.http import StreamingHttpResponse
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.parsers import JSONParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from kernel import ids
 from kernel.api.pages import page, page_shape, read_whole_number
+from kernel.api.schema import PAGING, whole_number
 from kernel.audit.log import record
 from kernel.errors import NotFound
 from kernel.storage import objects
@@ -40,7 +41,10 @@ class FilesView(Endpoint):
     parser_classes = [MultiPartParser, JSONParser]
     scoped = False
 
-    @extend_schema(responses=page_shape("FilePage", shapes.FileSerializer))
+    @extend_schema(
+        parameters=[*PAGING, OpenApiParameter("purpose", str, description="Only files for this.")],
+        responses=page_shape("FilePage", shapes.FileSerializer),
+    )
     def get(self, request: Request) -> Response:
         with self.scope():
             files = File.objects.filter(project_id=self.principal.project_id, deleted_at=None)
@@ -49,7 +53,7 @@ class FilesView(Endpoint):
             return Response(page(files, request.query_params, prefix="file", show=shapes.show_file))
 
     @extend_schema(
-        request={"multipart/form-data": shapes.FileUploadSerializer}, responses=shapes.FileSerializer
+        request={"multipart/form-data": shapes.FileUploadSerializer}, responses={200: shapes.FileSerializer}
     )
     def post(self, request: Request) -> Response:
         upload = request.FILES.get("file")
@@ -79,7 +83,7 @@ class FileView(Endpoint):
     def get(self, request: Request, file_id: str) -> Response:
         return Response(shapes.show_file(_file(self.principal, file_id)))
 
-    @extend_schema(responses=shapes.FileDeletedSerializer)
+    @extend_schema(responses={200: shapes.FileDeletedSerializer})
     def delete(self, request: Request, file_id: str) -> Response:
         services.delete_file(_file(self.principal, file_id))
         return Response({"id": file_id, "object": "file", "deleted": True})
@@ -109,7 +113,13 @@ class FileValidationView(Endpoint):
     permission = Permission.FILE_READ
     scoped = False
 
-    @extend_schema(responses=shapes.ValidationSerializer)
+    @extend_schema(
+        parameters=[
+            whole_number("offset", "How many problems to pass over."),
+            whole_number("limit", f"How many to show; {SHOWN_PROBLEMS} unless told.", low=1, high=1000),
+        ],
+        responses=shapes.ValidationSerializer,
+    )
     def get(self, request: Request, file_id: str) -> Response:
         offset = read_whole_number(request.query_params, "offset", default=0, low=0, high=10**9)
         limit = read_whole_number(request.query_params, "limit", default=SHOWN_PROBLEMS, low=1, high=1000)
@@ -142,7 +152,10 @@ class DatasetVersionsView(Endpoint):
 
     permission = Permission.FILE_READ
 
-    @extend_schema(responses=page_shape("DatasetVersionPage", shapes.DatasetVersionSerializer))
+    @extend_schema(
+        parameters=[*PAGING, OpenApiParameter("file", str, description="Only the versions of this file.")],
+        responses=page_shape("DatasetVersionPage", shapes.DatasetVersionSerializer),
+    )
     def get(self, request: Request) -> Response:
         versions = DatasetVersion.objects.filter(
             project_id=self.principal.project_id, file__deleted_at=None
@@ -168,7 +181,13 @@ class DatasetVersionRowsView(Endpoint):
     permission = Permission.FILE_READ
     scoped = False
 
-    @extend_schema(responses=shapes.RowsSerializer)
+    @extend_schema(
+        parameters=[
+            whole_number("offset", "How many rows to pass over."),
+            whole_number("limit", "How many to show; 20 unless told.", low=1, high=100),
+        ],
+        responses=shapes.RowsSerializer,
+    )
     def get(self, request: Request, version_id: str) -> Response:
         offset = read_whole_number(request.query_params, "offset", default=0, low=0, high=10**9)
         limit = read_whole_number(request.query_params, "limit", default=20, low=1, high=100)

@@ -2,13 +2,21 @@
 
 from typing import Any
 
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from kernel import ids
+from tenants.datasets.formats.jsonl import CHAT, PROMPT_COMPLETION
+from tenants.datasets.formats.tables import CSV
 from tenants.datasets.models import DatasetVersion, File, FileState
 
 # OpenAI's three states; while it is validated a file counts as uploaded.
 PUBLIC_STATES = {FileState.PROCESSED: "processed", FileState.INVALID: "error"}
+FILE_STATUSES = ["uploaded", "processed", "error"]
+VALIDATION_STATES = ["pending", "running", "valid", "invalid"]
+FORMATS = [CHAT, PROMPT_COMPLETION, CSV]
+ROW_ROLES = ["system", "user", "assistant"]
 
 
 class FileSerializer(serializers.Serializer[Any]):
@@ -20,14 +28,19 @@ class FileSerializer(serializers.Serializer[Any]):
     created_at = serializers.IntegerField()
     filename = serializers.CharField()
     purpose = serializers.CharField()
-    status = serializers.ChoiceField(choices=["uploaded", "processed", "error"])
+    status = serializers.ChoiceField(choices=FILE_STATUSES)
     status_details = serializers.CharField(required=False)
+
+
+@extend_schema_field(OpenApiTypes.BINARY)
+class UploadField(serializers.FileField):
+    """The bytes of a file in a form."""
 
 
 class FileUploadSerializer(serializers.Serializer[Any]):
     """The form that brings a file."""
 
-    file = serializers.FileField()
+    file = UploadField()
     purpose = serializers.CharField()
 
 
@@ -51,8 +64,8 @@ class ProblemSerializer(serializers.Serializer[Any]):
 class ValidationSerializer(serializers.Serializer[Any]):
     """What was found in a file."""
 
-    state = serializers.ChoiceField(choices=["pending", "running", "valid", "invalid"])
-    format = serializers.CharField(allow_null=True)
+    state = serializers.ChoiceField(choices=VALIDATION_STATES)
+    format = serializers.ChoiceField(choices=FORMATS, allow_null=True)
     rows = serializers.IntegerField()
     valid_rows = serializers.IntegerField()
     problems = ProblemSerializer(many=True)
@@ -71,7 +84,7 @@ class DatasetVersionSerializer(serializers.Serializer[Any]):
     digest = serializers.CharField()
     rows = serializers.IntegerField()
     bytes = serializers.IntegerField()
-    format = serializers.CharField()
+    format = serializers.ChoiceField(choices=FORMATS)
     created_at = serializers.DateTimeField()
     created_by = serializers.CharField(allow_null=True)
 
@@ -79,7 +92,7 @@ class DatasetVersionSerializer(serializers.Serializer[Any]):
 class RowMessageSerializer(serializers.Serializer[Any]):
     """One turn of a row."""
 
-    role = serializers.CharField()
+    role = serializers.ChoiceField(choices=ROW_ROLES)
     content = serializers.CharField()
     weight = serializers.IntegerField(required=False)
 

@@ -4,12 +4,13 @@ import re
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from kernel import ids
-from kernel.api.pages import page, read_whole_number
+from kernel.api.pages import page, page_shape, read_whole_number
+from kernel.api.schema import PAGING, whole_number
 from kernel.errors import NotFound
 from tenants.access.endpoint import Endpoint
 from tenants.access.permissions import Permission
@@ -22,10 +23,6 @@ from training.jobs.orders import JobRequestSerializer, read_order
 
 METADATA_FILTER = re.compile(r"metadata\[([^\]]{1,64})\]")
 MAX_POINTS = 10_000
-PAGING = [
-    OpenApiParameter("after", str, description="the id after which the page begins"),
-    OpenApiParameter("limit", int, description="how many, at most"),
-]
 
 
 class JobsView(Endpoint):
@@ -33,7 +30,7 @@ class JobsView(Endpoint):
 
     permission: ClassVar = {"GET": Permission.TRAINING_READ, "POST": Permission.TRAINING_START}
 
-    @extend_schema(parameters=PAGING, responses=shapes.JobPageSerializer)
+    @extend_schema(parameters=PAGING, responses=page_shape("JobPage", shapes.JobSerializer))
     def get(self, request: Request) -> Response:
         jobs = _jobs(self.principal)
         for name, value in request.query_params.items():
@@ -41,7 +38,7 @@ class JobsView(Endpoint):
                 jobs = jobs.filter(metadata__contains={match[1]: value})
         return Response(page(jobs, request.query_params, prefix="ftjob", show=shapes.show_job))
 
-    @extend_schema(request=JobRequestSerializer, responses=shapes.JobSerializer)
+    @extend_schema(request=JobRequestSerializer, responses={200: shapes.JobSerializer})
     def post(self, request: Request) -> Response:
         job = services.start_job(read_order(request.data), by=self.principal)
         return Response(shapes.show_job(job))
@@ -62,7 +59,7 @@ class JobCancelView(Endpoint):
 
     permission = Permission.TRAINING_START
 
-    @extend_schema(request=None, responses=shapes.JobSerializer)
+    @extend_schema(request=None, responses={200: shapes.JobSerializer})
     def post(self, request: Request, job_id: str) -> Response:
         return Response(shapes.show_job(services.cancel_job(_job(self.principal, job_id))))
 
@@ -72,7 +69,7 @@ class JobEventsView(Endpoint):
 
     permission = Permission.TRAINING_READ
 
-    @extend_schema(parameters=PAGING, responses=shapes.EventPageSerializer)
+    @extend_schema(parameters=PAGING, responses=page_shape("EventPage", shapes.EventSerializer))
     def get(self, request: Request, job_id: str) -> Response:
         events = JobEvent.objects.filter(job=_job(self.principal, job_id))
         return Response(page(events, request.query_params, prefix="ftevent", show=shapes.show_event))
@@ -83,7 +80,7 @@ class JobCheckpointsView(Endpoint):
 
     permission = Permission.TRAINING_READ
 
-    @extend_schema(parameters=PAGING, responses=shapes.CheckpointPageSerializer)
+    @extend_schema(parameters=PAGING, responses=page_shape("CheckpointPage", shapes.CheckpointSerializer))
     def get(self, request: Request, job_id: str) -> Response:
         found = Checkpoint.objects.filter(job=_job(self.principal, job_id)).select_related("job")
         return Response(page(found, request.query_params, prefix="ftckpt", show=shapes.show_checkpoint))
@@ -95,7 +92,7 @@ class JobMetricsView(Endpoint):
     permission = Permission.TRAINING_READ
 
     @extend_schema(
-        parameters=[OpenApiParameter("after_step", int, description="only later steps")],
+        parameters=[whole_number("after_step", "Only later steps.")],
         responses=shapes.MetricsSerializer,
     )
     def get(self, request: Request, job_id: str) -> Response:

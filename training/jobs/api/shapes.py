@@ -3,11 +3,12 @@
 from datetime import datetime
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from kernel import ids
 from training.jobs.models import Checkpoint, FineTuningJob, JobEvent, JobMetric, JobState
-from training.jobs.orders import HyperparametersSerializer
+from training.jobs.orders import AUTO, SUPERVISED
 
 POINT = (
     "step",
@@ -19,6 +20,8 @@ POINT = (
     "grad_norm",
     "tokens_per_second",
 )
+EVENT_LEVELS = ["info", "warn", "error"]
+EVENT_TYPES = ["message", "metrics"]
 HYPERPARAMETERS = ("n_epochs", "batch_size", "learning_rate_multiplier")
 
 
@@ -30,16 +33,34 @@ class FaultSerializer(serializers.Serializer[Any]):
     param = serializers.CharField(allow_null=True)
 
 
+@extend_schema_field({"oneOf": [{"type": "integer"}, {"type": "string", "enum": [AUTO]}]})
+class WholeNumberOrAuto(serializers.Field[Any, Any, Any, Any]):
+    """A whole number, or "auto" until the platform has chosen one."""
+
+
+@extend_schema_field({"oneOf": [{"type": "number"}, {"type": "string", "enum": [AUTO]}]})
+class AnyNumberOrAuto(serializers.Field[Any, Any, Any, Any]):
+    """A number, or "auto" until the platform has chosen one."""
+
+
+class HyperparametersShape(serializers.Serializer[Any]):
+    """What was asked for; what was left to the platform, once it has chosen."""
+
+    n_epochs = WholeNumberOrAuto()
+    batch_size = WholeNumberOrAuto()
+    learning_rate_multiplier = AnyNumberOrAuto()
+
+
 class SupervisedShape(serializers.Serializer[Any]):
     """Options of supervised fine-tuning."""
 
-    hyperparameters = HyperparametersSerializer()
+    hyperparameters = HyperparametersShape()
 
 
 class MethodShape(serializers.Serializer[Any]):
     """How the job fine-tunes."""
 
-    type = serializers.CharField()
+    type = serializers.ChoiceField(choices=[SUPERVISED])
     supervised = SupervisedShape()
 
 
@@ -53,10 +74,10 @@ class JobSerializer(serializers.Serializer[Any]):
     finished_at = serializers.IntegerField(allow_null=True)
     fine_tuned_model = serializers.CharField(allow_null=True)
     organization_id = serializers.CharField()
-    status = serializers.ChoiceField(choices=JobState.values)
+    status = serializers.ChoiceField(choices=JobState.choices)
     training_file = serializers.CharField()
     validation_file = serializers.CharField(allow_null=True)
-    hyperparameters = HyperparametersSerializer()
+    hyperparameters = HyperparametersShape()
     method = MethodShape()
     result_files = serializers.ListField(child=serializers.CharField())
     trained_tokens = serializers.IntegerField(allow_null=True)
@@ -67,37 +88,26 @@ class JobSerializer(serializers.Serializer[Any]):
     metadata = serializers.DictField(child=serializers.CharField())
 
 
-class PageSerializer(serializers.Serializer[Any]):
-    """What every list has."""
-
-    object = serializers.CharField()
-    has_more = serializers.BooleanField()
-    first_id = serializers.CharField(allow_null=True)
-    last_id = serializers.CharField(allow_null=True)
-
-
-class JobPageSerializer(PageSerializer):
-    """A page of jobs."""
-
-    data = JobSerializer(many=True)  # type: ignore[assignment]
-
-
 class EventSerializer(serializers.Serializer[Any]):
     """OpenAI's event of a job."""
 
     object = serializers.CharField()
     id = serializers.CharField()
     created_at = serializers.IntegerField()
-    level = serializers.ChoiceField(choices=["info", "warn", "error"])
+    level = serializers.ChoiceField(choices=EVENT_LEVELS)
     message = serializers.CharField()
-    type = serializers.ChoiceField(choices=["message", "metrics"])
+    type = serializers.ChoiceField(choices=EVENT_TYPES)
     data = serializers.DictField()  # type: ignore[assignment]
 
 
-class EventPageSerializer(PageSerializer):
-    """A page of events."""
+class CheckpointMetricsSerializer(serializers.Serializer[Any]):
+    """What was measured at a checkpoint's step; what was not measured is left out."""
 
-    data = EventSerializer(many=True)  # type: ignore[assignment]
+    step = serializers.IntegerField()
+    train_loss = serializers.FloatField(required=False)
+    train_mean_token_accuracy = serializers.FloatField(required=False)
+    valid_loss = serializers.FloatField(required=False)
+    valid_mean_token_accuracy = serializers.FloatField(required=False)
 
 
 class CheckpointSerializer(serializers.Serializer[Any]):
@@ -109,13 +119,7 @@ class CheckpointSerializer(serializers.Serializer[Any]):
     fine_tuned_model_checkpoint = serializers.CharField()
     fine_tuning_job_id = serializers.CharField()
     step_number = serializers.IntegerField()
-    metrics = serializers.DictField(child=serializers.FloatField())
-
-
-class CheckpointPageSerializer(PageSerializer):
-    """A page of checkpoints."""
-
-    data = CheckpointSerializer(many=True)  # type: ignore[assignment]
+    metrics = CheckpointMetricsSerializer()
 
 
 class PointSerializer(serializers.Serializer[Any]):

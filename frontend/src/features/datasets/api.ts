@@ -41,8 +41,8 @@ export const rowsQuery = (datasetVersionId: string) =>
   infiniteQueryOptions({
     queryKey: ["dataset_version", "rows", datasetVersionId],
     queryFn: async ({ pageParam, signal }) =>
-      body(await api.GET("/api/v1/dataset-versions/{dataset_version_id}/rows", {
-        params: { path: { dataset_version_id: datasetVersionId }, query: { offset: pageParam, limit: ROWS_PER_PAGE } },
+      body(await api.GET("/api/v1/dataset-versions/{version_id}/rows", {
+        params: { path: { version_id: datasetVersionId }, query: { offset: pageParam, limit: ROWS_PER_PAGE } },
         signal,
       })),
     initialPageParam: 0,

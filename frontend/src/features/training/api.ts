@@ -8,7 +8,7 @@ import { mergePoints, type Sighting } from "./points";
 
 /** Events carry the news; this covers what a lost connection would have missed. */
 const WATCH_MS = 4000;
-const EVENTS_SHOWN = 200;
+const EVENTS_SHOWN = 100;
 
 export function isActive(job: FineTuningJob | undefined): boolean {
   return job !== undefined && ["validating_files", "queued", "running", "paused"].includes(job.status);

@@ -3,7 +3,7 @@ import type { MetricPoint } from "@/api/types";
 import { mergePoints, secondsLeft, smooth } from "./points";
 
 const point = (step: number, loss: number): MetricPoint => ({
-  step, train_loss: loss, valid_loss: null, train_mean_token_accuracy: null, learning_rate: null, grad_norm: null, tokens_per_second: null,
+  step, train_loss: loss, valid_loss: null, train_mean_token_accuracy: null, valid_mean_token_accuracy: null, learning_rate: null, grad_norm: null, tokens_per_second: null,
 });
 
 describe("merging points", () => {

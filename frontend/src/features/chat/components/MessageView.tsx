@@ -31,7 +31,7 @@ function Answer({ message }: { message: Message }) {
         <span className="ai-label">{t("aiGenerated")}</span>
       </header>
       {message.content ? <Markdown text={message.content} /> : streaming && <p className="quiet">{t("thinking")}</p>}
-      {message.error && <ErrorNotice title={t("answerFailed")} error={new ApiFault(400, { type: "", param: null, ...message.error }, null)} />}
+      {message.error && <ErrorNotice title={t("answerFailed")} error={new ApiFault(400, message.error, null)} />}
       {!streaming && <AnswerFoot message={message} />}
     </article>
   );

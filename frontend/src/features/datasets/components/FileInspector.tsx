@@ -39,7 +39,7 @@ export function FileInspector({ file, onClose }: { file: StoredFile; onClose: ()
         )}
         <Button variant="danger" icon="trash" onClick={remove}>{t("common:action.delete")}</Button>
       </div>
-      {validation.data?.dataset_version && <RowPreview datasetVersionId={validation.data.dataset_version.id} />}
+      {validation.data?.dataset_version && <RowPreview datasetVersionId={validation.data.dataset_version} />}
     </Inspector>
   );
 }
@@ -57,12 +57,12 @@ function Result({ validation }: { validation: Validation }) {
         <StateBadge state={validation.state} />
       </div>
       {validation.state === "valid" && !Object.keys(validation.problem_counts).length && (
-        <div className="notice notice-good"><Icon name="check" /><div>{t("allGood", { rows: formatNumber(validation.rows ?? 0) })}</div></div>
+        <div className="notice notice-good"><Icon name="check" /><div>{t("allGood", { rows: formatNumber(validation.rows) })}</div></div>
       )}
       <Facts facts={[
         [t("format"), validation.format ? t(`formatNames.${validation.format}`) : "–"],
-        [t("rows"), t("rowsValid", { valid: formatNumber(validation.valid_rows ?? 0), rows: formatNumber(validation.rows ?? 0) })],
-        ...(version ? [[t("version"), <code key="v" title={version.digest}>{version.digest.slice(0, 12)}</code>] satisfies [string, React.ReactNode]] : []),
+        [t("rows"), t("rowsValid", { valid: formatNumber(validation.valid_rows), rows: formatNumber(validation.rows) })],
+        ...(version ? [[t("version"), <code key="v">{version}</code>] satisfies [string, React.ReactNode]] : []),
       ]} />
       <ProblemList validation={validation} />
     </section>

@@ -126,7 +126,7 @@ function Curve({ points }: { points: MetricPoint[] }) {
       <div className="row row-between">
         <div className="curve-key">
           {shown && <>{t("step")} <b>{formatNumber(shown.step)}</b></>}
-          <span className="key-train">{t("train")} <b>{shown ? formatFigure(shown.train_loss) : "–"}</b></span>
+          <span className="key-train">{t("train")} <b>{shown?.train_loss == null ? "–" : formatFigure(shown.train_loss)}</b></span>
           <span className="key-valid">{t("valid")} <b>{lastValid == null ? "–" : formatFigure(lastValid)}</b></span>
         </div>
         <label className="curve-tools small quiet">
