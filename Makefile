@@ -12,7 +12,9 @@ BIN := .venv/bin
 up down status console environment check-console browser:
 	@$(INSTALL) $@
 
-check: lint types contracts unit check-console
+# Two at a time: the type checker and the tests each keep one core busy.
+check: environment
+	@$(MAKE) --no-print-directory -j2 --output-sync=target types unit lint contracts check-console
 
 lint: environment
 	$(BIN)/ruff format --check .

@@ -23,7 +23,8 @@ from config.onemachine.supervisor import Supervisor
 from kernel.crypto.keyring import create_local_keyring
 
 REPOSITORY = layout.REPOSITORY
-SERVICE_FIXTURES = {"stores", "stack", "browser"}
+# Fixtures that start something: a store, the platform, a browser, a model server.
+SERVICE_FIXTURES = {"stores", "stack", "browser", "valkey_server", "house", "model_dir", "whole_model_dir"}
 PLACE = pytest.StashKey[Place]()
 DJANGO_FAULT = pytest.StashKey[str | None]()
 STACK_STARTS_WITHIN_SECONDS = 300

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 from config.onemachine import accounts
 
 ROTATE_BYTES = 20_000_000
@@ -90,6 +92,22 @@ def signal_group(popen: "subprocess.Popen[bytes]", number: signal.Signals) -> No
         os.killpg(popen.pid, number)
     except (ProcessLookupError, PermissionError):
         return
+
+
+def group_lives(popen: "subprocess.Popen[bytes]") -> bool:
+    """Whether anything that the process started is still alive; a corpse nobody has buried is not."""
+    try:
+        os.killpg(popen.pid, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return any(_is_alive_in(process, popen.pid) for process in psutil.process_iter())
+
+
+def _is_alive_in(process: psutil.Process, group: int) -> bool:
+    try:
+        return os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE
+    except (ProcessLookupError, psutil.Error):
+        return False
 
 
 def rotate(log: Path) -> None:

@@ -12,7 +12,7 @@ from types import FrameType
 
 from config.onemachine.faults import CannotStart, StopRequested
 from config.onemachine.layout import write_private
-from config.onemachine.process import Process, rotate, signal_group, start
+from config.onemachine.process import Process, group_lives, rotate, signal_group, start
 from config.onemachine.wakeup import Wakeup
 
 TICK_SECONDS = 0.1
@@ -228,6 +228,8 @@ class Supervisor:
         if child.popen is None or child.popen.poll() is None:
             return False
         signal_group(child.popen, signal.SIGKILL)
+        if group_lives(child.popen):
+            return False
         self.tell(f"{child.process.name} stopped")
         return True
 

@@ -18,6 +18,9 @@ from config.onemachine.faults import CannotStart, StopRequested
 from config.onemachine.process import ROTATE_BYTES, Process, rotate
 from config.onemachine.supervisor import Supervisor
 
+# They start processes of their own.
+pytestmark = pytest.mark.services
+
 SLEEPER = "import time; time.sleep(600)"
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
 

@@ -10,6 +10,9 @@ import pytest
 
 from tests.inference.engine.pods import KEY, RunningPod, command, free_port, running_pod, wait_until
 
+# They start processes of their own.
+pytestmark = pytest.mark.services
+
 LONG = {"inputs": "Once upon a time", "parameters": {"max_new_tokens": 4000}}
 
 

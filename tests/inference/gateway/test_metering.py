@@ -16,6 +16,9 @@ from inference.gateway.spool import Spool, SpoolFull
 from tests.inference.gateway.fake_tgi import Script
 from tests.inference.gateway.house import House, ValkeyServer, opened
 
+# They start processes of their own.
+pytestmark = pytest.mark.services
+
 
 async def leave_after(house: House, lines: int) -> int:
     """Stream, leave after so many token chunks; returns the tokens seen."""

@@ -10,6 +10,9 @@ import pytest
 from tests.inference.gateway.fake_tgi import Script
 from tests.inference.gateway.house import House, Tenant, ValkeyServer, deployment, opened
 
+# They start processes of their own.
+pytestmark = pytest.mark.services
+
 
 @pytest.fixture
 def own_valkey(tmp_path: Path) -> Iterator[ValkeyServer]:

@@ -11,6 +11,9 @@ import pytest
 
 from training.launchers.local import LocalLauncher, parse
 
+# They start processes of their own.
+pytestmark = pytest.mark.services
+
 
 def python(code: str) -> LocalLauncher:
     return LocalLauncher(command=(sys.executable, "-c", code))

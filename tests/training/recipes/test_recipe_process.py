@@ -14,6 +14,9 @@ import pytest
 
 from training.recipes.run_file import Run
 
+# They start processes of their own.
+pytestmark = pytest.mark.services
+
 Order = Callable[..., Run]
 COMMAND = [sys.executable, "-m", "training.recipes.sft"]
 ROOT = Path(__file__).parents[3]
