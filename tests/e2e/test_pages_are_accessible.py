@@ -24,7 +24,7 @@ JUDGE = """rules => axe.run(document, { runOnly: { type: "tag", values: rules } 
 def page(request: pytest.FixtureRequest, browser: Browser, stack: Any) -> Iterator[Page]:
     """A signed-out page of the running stack in one colour scheme."""
     context = browser.new_context(
-        base_url=stack.demo["url"], color_scheme=request.param, reduced_motion="reduce"
+        base_url=stack.demo["url"], locale="en-US", color_scheme=request.param, reduced_motion="reduce"
     )
     yield context.new_page()
     context.close()

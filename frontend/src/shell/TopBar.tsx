@@ -25,9 +25,10 @@ export function TopBar({ onMenu, onSearch }: { onMenu: () => void; onSearch: () 
       <Link to="/" className="brand" aria-label={t("product")}><Mark /><span className="wide-only">{t("product")}</span></Link>
       <Switcher />
       <div className="grow" />
-      <button type="button" className="search-button" onClick={onSearch} aria-keyshortcuts="Meta+K Control+K" aria-label={t("shell.search")}>
-        <Icon name="search" /><span className="wide-only">{t("shell.searchShort")}</span>
-        <kbd className="wide-only">{onMac ? "⌘K" : "Ctrl K"}</kbd>
+      <button type="button" className="search-button" onClick={onSearch} aria-keyshortcuts="Meta+K Control+K">
+        <Icon name="search" /><span className="sr-only">{t("shell.search")}</span>
+        <span className="wide-only" aria-hidden="true">{t("shell.searchShort")}</span>
+        <kbd className="wide-only" aria-hidden="true">{onMac ? "⌘K" : "Ctrl K"}</kbd>
       </button>
       <AccountMenu />
     </header>
