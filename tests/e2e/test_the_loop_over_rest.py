@@ -12,6 +12,7 @@ from tests.e2e import loop
 
 GSM8K = Path(__file__).resolve().parents[3] / "shared" / "data" / "gsm8k-train.jsonl"
 HELD_OUT = 50
+FEW = 12
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +49,13 @@ def test_base_and_fine_tuned_model_are_listed(client: openai.OpenAI, job: Any) -
 def test_the_fine_tuned_model_answers_in_the_trained_form_and_the_base_does_not(
     client: openai.OpenAI, job: Any
 ) -> None:
+    questions = loop.held_out(FEW)
+    assert loop.share_in_trained_form(client, job.fine_tuned_model, questions) >= 0.8
+    assert loop.share_in_trained_form(client, loop.BASE, questions) <= 0.1
+
+
+@pytest.mark.slow
+def test_fifty_answers_are_in_the_trained_form_and_the_bases_are_not(client: openai.OpenAI, job: Any) -> None:
     questions = loop.held_out(HELD_OUT)
     assert loop.share_in_trained_form(client, job.fine_tuned_model, questions) >= 0.8
     assert loop.share_in_trained_form(client, loop.BASE, questions) <= 0.1
