@@ -11,6 +11,8 @@ from config.onemachine import programs
 
 LOOPBACK = "127.0.0.1"
 TIMEOUT_SECONDS = 2.0
+KEPT = "/probes/kept"
+KEPT_BODY = b"kept"
 
 Probe = Callable[[], bool]
 
@@ -25,9 +27,16 @@ class Answer:
 
 def get(port: int, path: str, *, timeout_seconds: float = TIMEOUT_SECONDS) -> Answer:
     """Ask a server on this machine, whatever proxies are configured."""
+    return send("GET", port, path, timeout_seconds=timeout_seconds)
+
+
+def send(
+    method: str, port: int, path: str, *, body: bytes | None = None, timeout_seconds: float = TIMEOUT_SECONDS
+) -> Answer:
+    """One request to a server on this machine."""
     with closing(http.client.HTTPConnection(LOOPBACK, port, timeout=timeout_seconds)) as connection:
         try:
-            connection.request("GET", path)
+            connection.request(method, path, body)
             response = connection.getresponse()
             return Answer(response.status, response.read(100_000).decode(errors="replace"))
         except (OSError, http.client.HTTPException):
@@ -37,6 +46,22 @@ def get(port: int, path: str, *, timeout_seconds: float = TIMEOUT_SECONDS) -> An
 def http_ok(port: int, path: str) -> Probe:
     """Ready when the path answers 200."""
     return lambda: get(port, path).status == http.client.OK
+
+
+def object_store(gateway_port: int, filer_port: int) -> Probe:
+    """Ready when SeaweedFS reads what it keeps: its gateway answers before its volumes are back."""
+    return lambda: (
+        get(gateway_port, "/status").status == http.client.OK and reads_what_it_keeps(filer_port)
+    )
+
+
+def reads_what_it_keeps(filer_port: int) -> bool:
+    """Whether a small file is read back from the volumes; it is written by the first probe of all."""
+    answer = get(filer_port, KEPT)
+    if answer.status == http.client.NOT_FOUND:
+        send("PUT", filer_port, KEPT, body=KEPT_BODY)
+        answer = get(filer_port, KEPT)
+    return answer == Answer(http.client.OK, KEPT_BODY.decode())
 
 
 def postgres(port: int) -> Probe:
