@@ -40,8 +40,17 @@ def run(stopping: threading.Event) -> None:
             backoff = min(backoff * 2, MAX_BACKOFF_SECONDS)
 
 
-def deliver_waiting() -> int:
-    """Deliver one batch in order; returns how many. Raises when the broker does not take a message."""
+def deliver_waiting(stopping: threading.Event | None = None) -> None:
+    """Deliver what waits, in order, until nothing does or `stopping` is set.
+
+    Raises when the broker does not take a message; what was not delivered then goes on waiting.
+    """
+    while _deliver_batch() == BATCH:
+        if stopping is not None and stopping.is_set():
+            return
+
+
+def _deliver_batch() -> int:
     with across_tenants():
         waiting = list(
             OutboxEvent.objects.select_for_update(skip_locked=True)
@@ -76,8 +85,7 @@ def _listen_and_deliver(stopping: threading.Event) -> None:
     with psycopg.connect(**connection_parameters(), autocommit=True) as listener:
         listener.execute(f"LISTEN {CHANNEL}")
         while not stopping.is_set():
-            while deliver_waiting() == BATCH:
-                pass
+            deliver_waiting(stopping)
             for _ in listener.notifies(timeout=POLL_SECONDS, stop_after=1):
                 pass
 

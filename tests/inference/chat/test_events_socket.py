@@ -33,8 +33,7 @@ def happen(person: Person, resource: str, project: Project | None = None) -> str
 
 
 async def delivered() -> None:
-    while await sync_to_async(dispatcher.deliver_waiting)():
-        pass
+    await sync_to_async(dispatcher.deliver_waiting)()
 
 
 async def listening(chat: Any, person: Person) -> Any:

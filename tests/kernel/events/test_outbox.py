@@ -66,6 +66,17 @@ def test_events_are_told_in_order_and_once(owner: Person, heard: list[Any]) -> N
     assert [message["payload"]["number"] for _, message in heard] == [0, 1, 2, 3, 4]
 
 
+def test_a_backlog_is_told_to_its_end(
+    owner: Person, heard: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "BATCH", 3)
+    for number in range(10):
+        with owner.acting():
+            emit(happening(number))
+    dispatcher.deliver_waiting()
+    assert [message["payload"]["number"] for _, message in heard] == list(range(10))
+
+
 def test_a_broker_that_is_away_loses_nothing(
     owner: Person, heard: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
