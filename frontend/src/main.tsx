@@ -13,6 +13,7 @@ import { BrowserRouter } from "react-router";
 import { ApiFault } from "@/api/faults";
 import { sessionQuery } from "@/api/session";
 import { startWords } from "@/i18n";
+import { mendBrowserLanguage } from "@/i18n/browser-language";
 import { FaultBoundary, Waiting } from "@/shell/Faults";
 import { Shell } from "@/shell/Shell";
 import { showTheme, storedTheme } from "@/shell/theme";
@@ -26,6 +27,7 @@ function worthRetrying(failures: number, error: unknown): boolean {
 }
 
 async function start(root: HTMLElement): Promise<void> {
+  mendBrowserLanguage();
   showTheme(storedTheme());
   const queries = new QueryClient({ defaultOptions: { queries: { retry: worthRetrying, staleTime: 10_000 } } });
   void queries.prefetchQuery(sessionQuery);
