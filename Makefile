@@ -38,6 +38,10 @@ test-all: console browser
 bench: console
 	$(BIN)/python -m tests.benchmarks
 
+# One of them: `make bench-stack`, `make bench-gateway`, `make bench-streams`.
+bench-%: console
+	$(BIN)/python -m tests.benchmarks.$*
+
 # The API's description from the code, and the console's types from that.
 api: environment
 	$(BIN)/python -m config.onemachine.with_environment $(BIN)/python manage.py spectacular --format openapi-json --file frontend/openapi.json --fail-on-warn

@@ -1,14 +1,12 @@
 """Every benchmark, and the page that shows them: `make bench`."""
 
 import datetime
-import json
-import os
 from pathlib import Path
 
-from tests.benchmarks import gateway, stack
-from tests.benchmarks.figures import REPOSITORY, Figure, machine, table
+from tests.benchmarks import gateway, stack, streams
+from tests.benchmarks.figures import REPOSITORY, machine, table
 
-PAGE = REPOSITORY / "docs" / "benchmarks.md"
+PAGE: Path = REPOSITORY / "docs" / "benchmarks.md"
 WORDS = """# Benchmarks
 
 Written by `make bench` on {date}, on {machine}. Machines are noisy: the ratios, taken in one run, say more
@@ -19,21 +17,21 @@ than the absolute figures. A goal that was missed stays here.
 {stack}
 ## The gateway, before a scripted model server
 
-{gateway}"""
+{gateway}
+## Encrypted streams
+
+{streams}"""
 
 
 def main() -> None:
     """Run all, then write the page."""
-    stack_figures = stack.main()
-    gateway.main()
-    home = Path(os.environ.get("LOOMWORKS_HOME") or REPOSITORY / "var")
-    kept = json.loads((home / "bench" / "gateway.json").read_text())
     PAGE.write_text(
         WORDS.format(
+            stack=table(stack.main()),
+            gateway=table(gateway.main()),
+            streams=table(streams.main()),
             date=datetime.datetime.now(datetime.UTC).date(),
             machine=machine(),
-            stack=table(stack_figures),
-            gateway=table([Figure(**figure) for figure in kept]),
         )
     )
 

@@ -4,7 +4,6 @@ CPU time is read from /proc, so that a busy machine does not blur it. `python -m
 """
 
 import asyncio
-import json
 import os
 import statistics
 import subprocess
@@ -20,6 +19,7 @@ import orjson
 from redis.asyncio import Redis
 
 from inference.backends.http11 import Pool
+from tests.benchmarks.figures import Figure, against, at_most, keep
 from tests.inference.gateway.house import PEPPER, Publisher, Tenant, ValkeyServer, deployment, free_port
 
 GOAL_CPU_US = 310.0
@@ -153,45 +153,35 @@ async def measure(
     return {name: sorted(rounds, key=lambda one: one.cpu_us)[ROUNDS // 2] for name, rounds in results.items()}
 
 
-def figure(name: str, value: float, unit: str, **rest: Any) -> dict[str, Any]:
-    peer_value, goal = rest.get("peer_value"), rest.get("goal")
-    return {
-        "name": name,
-        "value": round(value, 3),
-        "unit": unit,
-        "peer": rest.get("peer"),
-        "peer_value": None if peer_value is None else round(peer_value, 3),
-        "ratio": None if not peer_value else round(value / peer_value, 3),
-        "goal": goal,
-        "met": None if goal is None else value <= goal,
-    }
+def beside(name: str, value: float, unit: str, direct: float) -> Figure:
+    """A figure beside what the same client measured without the gateway."""
+    return against(name, value, unit, peer="direct", peer_value=direct)
 
 
-async def figures() -> list[dict[str, Any]]:
+async def figures() -> list[Figure]:
+    """Whole answers of a few tokens and long streams, one at a time and many at once."""
     short = {"whole c=1": Load(1000, 1, False), "whole c=32": Load(3000, 32, False)}
     long = {"stream c=1": Load(150, 1, True), "stream c=32": Load(300, 32, True)}
-    found: list[dict[str, Any]] = []
+    found: list[Figure] = []
     for tokens, loads in ((4, short), (64, long)):
         with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
             results = await measure(stack, Path(folder), tokens=tokens, loads=loads)
         for name in loads:
             one, direct = results[name], results[f"direct {name}"]
             if tokens == 64:
-                found.append(figure(f"gateway cpu per chunk, {name}", one.cpu_us / 66, "us"))
+                found.append(Figure(f"gateway cpu per chunk, {name}", one.cpu_us / 66, "us"))
             else:
-                found.append(figure(f"gateway cpu per request, {name}", one.cpu_us, "us", goal=GOAL_CPU_US))
-            found.append(figure(f"rate, {name}", one.rate, "1/s", peer="direct", peer_value=direct.rate))
-            found.append(figure(f"p50, {name}", one.p50_ms, "ms", peer="direct", peer_value=direct.p50_ms))
+                found.append(at_most(f"gateway cpu per request, {name}", one.cpu_us, "us", GOAL_CPU_US))
+            found.append(beside(f"rate, {name}", one.rate, "1/s", direct.rate))
+            found.append(beside(f"p50, {name}", one.p50_ms, "ms", direct.p50_ms))
     return found
 
 
-def main() -> None:
+def main() -> list[Figure]:
+    """Measure, keep and return the figures."""
     found = asyncio.run(figures())
-    for one in found:
-        print("{name:<42}{value:>10} {unit:<4} direct {peer_value}  goal {goal}".format(**one))
-    folder = Path(os.environ.get("LOOMWORKS_HOME", "var")) / "bench"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "gateway.json").write_text(json.dumps(found, indent=1))
+    keep("gateway", found)
+    return found
 
 
 if __name__ == "__main__":
