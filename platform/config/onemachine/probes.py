@@ -50,9 +50,7 @@ def http_ok(port: int, path: str) -> Probe:
 
 def object_store(gateway_port: int, filer_port: int) -> Probe:
     """Ready when SeaweedFS reads what it keeps: its gateway answers before its volumes are back."""
-    return lambda: (
-        get(gateway_port, "/status").status == http.client.OK and reads_what_it_keeps(filer_port)
-    )
+    return lambda: get(gateway_port, "/status").status == http.client.OK and reads_what_it_keeps(filer_port)
 
 
 def reads_what_it_keeps(filer_port: int) -> bool:
