@@ -12,16 +12,17 @@ from django.core.wsgi import get_wsgi_application
 from django.test import Client, override_settings
 
 from kernel.tenancy.scope import acting_for
-from tenants.access import services as access
 from tenants.access.models import User
 from tenants.access.permissions import Role
 from tenants.access.principal import Principal, granted
+from tenants.access.services import keys, people
 from tenants.access.sessions import principal_for
 from tenants.organizations.models import Organization, Project
 from tenants.organizations.services import found_organization
 
 PASSWORD = "correct horse battery staple"
 HOST = "127.0.0.1"
+WORKING = (Role.DATA_ENGINEER, Role.MODEL_TRAINER, Role.DEPLOYER)
 
 
 @dataclass(frozen=True)
@@ -68,18 +69,19 @@ class Person:
         return acting_for(self.organization.pk)
 
 
-def new_person(role: Role = Role.OWNER, joining: Person | None = None) -> Person:
-    """A new person, in a new organization or in somebody else's."""
+def new_person(*roles: Role, joining: Person | None = None) -> Person:
+    """A new person: the owner of a new organization, or with these roles in somebody else's."""
     email = f"{secrets.token_hex(6)}@people.example"
-    user = access.register_user(email, PASSWORD, "A person")
+    user = people.register_user(email, PASSWORD, "A person")
     if joining is None:
         organization, project = found_organization(f"Organization of {email}")
+        roles = roles or (Role.OWNER,)
     else:
         organization, project = joining.organization, joining.project
     with acting_for(organization.pk):
-        access.add_member(user, role)
-        access.open_project_to(user, project)
-        key = access.make_api_key("A key", project=project, by=user)
+        people.add_member(user, *roles)
+        people.open_project_to(user, project)
+        key = keys.make_api_key("A key", project=project, by=user)
     return Person(user, organization, project, key.secret)
 
 
@@ -91,8 +93,8 @@ def owner(stores: Any) -> Person:
 
 @pytest.fixture
 def teammate(owner: Person) -> Person:
-    """A plain member of the owner's organization, let into its project."""
-    return new_person(Role.MEMBER, joining=owner)
+    """Works in the owner's project with data, models and deployments, and administers nothing."""
+    return new_person(*WORKING, joining=owner)
 
 
 @pytest.fixture
@@ -112,6 +114,7 @@ def a_key_that_may(owner: Person) -> Callable[..., Principal]:
     """Makes callers of the owner's project with just these permissions."""
 
     def make(*permissions: str) -> Principal:
-        return Principal(owner.organization.pk, owner.project.pk, granted(permissions))
+        held = granted(permissions)
+        return Principal(owner.organization.pk, owner.project.pk, held)
 
     return make

@@ -15,8 +15,8 @@ from kernel.ids import render
 from kernel.tenancy.scope import acting_for
 from tenants.access import sessions
 from tenants.access.models import Member, User
-from tenants.access.permissions import Role
 from tenants.access.principal import Principal
+from tenants.access.standing import projects_for, standing_of
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,11 @@ def recognise(session_key: str | None, project_id: UUID | None = None) -> Visito
         return None
     chosen = str(project_id) if project_id else store.get(sessions.PROJECT_KEY)
     principal = sessions.principal_for(user, store.get(sessions.ORGANIZATION_KEY), chosen)
-    if principal is None or (project_id and principal.project_id != project_id):
+    if principal is None or (project_id and principal.project != project_id):
         return None
     with acting_for(principal.organization_id):
         member: Member | None = Member.objects.filter(user=user).first()
-        projects = sessions.projects_for(user, Role(member.role)) if member else []
+        projects = projects_for(user, standing_of(member)) if member else []
     return Visitor(principal, frozenset(render("proj", project.pk) for project in projects))
 
 

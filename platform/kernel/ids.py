@@ -6,6 +6,9 @@ from uuid import UUID
 
 from kernel.errors import NotFound
 
+# As OpenAI's API writes them.
+JOINED_BY_UNDERSCORE = frozenset({"proj", "key", "role", "group", "svc_acct"})
+
 
 def uuid7() -> UUID:
     """A new UUIDv7 (RFC 9562): 48 bits of Unix milliseconds, 74 random bits."""
@@ -17,8 +20,8 @@ def uuid7() -> UUID:
 
 
 def render(prefix: str, identifier: UUID) -> str:
-    """The public form, for example `file-0190…`; `proj` is joined by `_` as OpenAI does."""
-    joint = "_" if prefix in {"proj", "key"} else "-"
+    """The public form, for example `file-0190…`; some are joined by `_`, as OpenAI does."""
+    joint = "_" if prefix in JOINED_BY_UNDERSCORE else "-"
     return f"{prefix}{joint}{identifier.hex}"
 
 

@@ -12,16 +12,19 @@ from kernel.api.pages import page, page_shape
 from kernel.api.schema import PAGING
 from kernel.errors import InvalidRequest, NotFound, Unauthenticated
 from kernel.tenancy.scope import acting_for
-from tenants.access import services, sessions
+from tenants.access import sessions
 from tenants.access.authentication import principal_of_session
 from tenants.access.endpoint import Endpoint
 from tenants.access.models import ApiKey, Member, User
 from tenants.access.permissions import Permission, Role
 from tenants.access.principal import Principal
-from tenants.organizations.models import Organization, Project
+from tenants.access.services import keys, people
+from tenants.access.standing import projects_for, standing_of
+from tenants.organizations.models import Organization, OrganizationState, Project
 
 ROLES = [role.value for role in Role]
 PERMISSIONS = [permission.value for permission in Permission]
+STATES = [state.value for state in OrganizationState]
 
 
 class PlaceSerializer(serializers.Serializer[Any]):
@@ -32,9 +35,9 @@ class PlaceSerializer(serializers.Serializer[Any]):
 
 
 class MembershipSerializer(PlaceSerializer):
-    """An organization that can be chosen, and what the person is in it."""
+    """An organization that can be chosen, and whether it is active."""
 
-    role = serializers.ChoiceField(choices=ROLES)
+    state = serializers.ChoiceField(choices=STATES)
 
 
 class PersonSerializer(serializers.Serializer[Any]):
@@ -51,7 +54,7 @@ class SessionSerializer(serializers.Serializer[Any]):
     user = PersonSerializer(allow_null=True)
     organization = PlaceSerializer()
     organizations = MembershipSerializer(many=True)
-    project = PlaceSerializer()
+    project = PlaceSerializer(allow_null=True)
     projects = PlaceSerializer(many=True)
     role = serializers.ChoiceField(choices=ROLES, allow_null=True)
     permissions = serializers.ListField(child=serializers.ChoiceField(choices=PERMISSIONS))
@@ -85,7 +88,7 @@ class NewApiKeySerializer(ApiKeySerializer):
 class ApiKeyRequestSerializer(serializers.Serializer[Any]):
     """What a new key is called."""
 
-    name = serializers.CharField(max_length=services.MAX_NAME_CHARACTERS)
+    name = serializers.CharField(max_length=keys.MAX_NAME_CHARACTERS)
 
 
 class SessionView(Endpoint):
@@ -108,7 +111,7 @@ class SessionView(Endpoint):
         _choose(request, choice.validated_data)
         principal = principal_of_session(request._request)
         if principal is None:
-            raise NotFound("There is no project to work in there.")
+            raise NotFound("There is no organization to work in.")
         with acting_for(principal.organization_id):
             return Response(_show_session(principal))
 
@@ -120,16 +123,16 @@ class ApiKeysView(Endpoint):
 
     @extend_schema(parameters=PAGING, responses=page_shape("ApiKeyPage", ApiKeySerializer))
     def get(self, request: Request) -> Response:
-        keys = ApiKey.objects.filter(project_id=self.principal.project_id, revoked_at=None)
-        return Response(page(keys, request.query_params, prefix="key", show=_show_key))
+        rows = ApiKey.objects.filter(project_id=self.principal.project_id, revoked_at=None)
+        return Response(page(rows, request.query_params, prefix="key", show=_show_key))
 
     @extend_schema(request=ApiKeyRequestSerializer, responses={201: NewApiKeySerializer})
     def post(self, request: Request) -> Response:
         body = ApiKeyRequestSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         project = Project.objects.get(pk=self.principal.project_id)
-        made = services.make_api_key(
-            body.validated_data["name"], project=project, by=services.person_of(self.principal)
+        made = keys.make_api_key(
+            body.validated_data["name"], project=project, by=people.person_of(self.principal)
         )
         return Response({**_show_key(made.key), "secret": made.secret}, status=201)
 
@@ -146,7 +149,7 @@ class ApiKeyView(Endpoint):
         ).first()
         if key is None:
             raise NotFound(f"There is no API key '{key_id}'.")
-        services.revoke_api_key(key, self.principal)
+        keys.revoke_api_key(key, self.principal)
         return Response(status=204)
 
 
@@ -176,27 +179,31 @@ def _choose(request: Request, choice: dict[str, str]) -> None:
     if project := choice.get("project_id"):
         chosen = ids.parse("proj", project, param="project_id")
         found = sessions.principal_for(person, session.get(sessions.ORGANIZATION_KEY), str(chosen))
-        if found is None or found.project_id != chosen:
+        if found is None or found.project != chosen:
             raise NotFound("There is no such project.", param="project_id")
         session[sessions.PROJECT_KEY] = str(chosen)
 
 
 def _show_session(principal: Principal) -> dict[str, Any]:
-    person = services.person_of(principal)
+    person = people.person_of(principal)
     organization = Organization.objects.get(pk=principal.organization_id)
-    project = Project.objects.get(pk=principal.project_id)
     member = Member.objects.filter(user=person).first() if person else None
-    projects = sessions.projects_for(person, Role(member.role)) if person and member else [project]
+    standing = standing_of(member) if member else None
+    if person and standing:
+        projects = projects_for(person, standing)
+    else:
+        projects = list(Project.objects.filter(pk=principal.project))
+    chosen = next((project for project in projects if project.pk == principal.project), None)
     memberships = sessions.memberships_of(person) if person else []
     return {
         "user": {"id": person.public_id, "email": person.email, "name": person.name} if person else None,
         "organization": {"id": organization.public_id, "name": organization.name},
         "organizations": [
-            {"id": ids.render("org", m.organization_id), "name": m.name, "role": m.role.value}
+            {"id": ids.render("org", m.organization_id), "name": m.name, "state": m.state.value}
             for m in memberships
         ],
-        "project": {"id": project.public_id, "name": project.name},
+        "project": {"id": chosen.public_id, "name": chosen.name} if chosen else None,
         "projects": [{"id": p.public_id, "name": p.name} for p in projects],
-        "role": member.role if member else None,
+        "role": standing.role if standing else None,
         "permissions": sorted(principal.permissions),
     }

@@ -50,7 +50,7 @@ def principal_of_session(request: HttpRequest, project: str | None = None) -> Pr
         return None
     chosen = str(ids.parse("proj", project)) if project else request.session.get(sessions.PROJECT_KEY)
     principal = sessions.principal_for(user, request.session.get(sessions.ORGANIZATION_KEY), chosen)
-    if principal and project and str(principal.project_id) != chosen:
+    if principal and project and str(principal.project) != chosen:
         raise PermissionDenied("You may not work in that project, or there is no such project.")
     return principal
 
@@ -63,15 +63,17 @@ def principal_of_key(header: str, project: str | None) -> Principal:
     key = _live_key(secrets.keyed_hash(secret.strip(), settings.API_KEY_PEPPER))
     if key is None:
         raise Unauthenticated("Incorrect API key provided: it is unknown, revoked or expired.")
-    if project and project != ids.render("proj", key.project_id):
+    if project and (key.project_id is None or project != ids.render("proj", key.project_id)):
         raise Unauthenticated(
             f"The header {PROJECT_HEADER} names another project than the API key's.",
             code="mismatched_project",
         )
+    permissions = granted(key.permissions)
     return Principal(
         organization_id=key.organization_id,
-        project_id=key.project_id,
-        permissions=granted(key.permissions),
+        project=key.project_id,
+        permissions=permissions,
+        everywhere=permissions if key.project_id is None else frozenset(),
         key_id=UUID(str(key.pk)),
     )
 

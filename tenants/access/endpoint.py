@@ -2,17 +2,20 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from kernel import ids
 from kernel.audit.log import Actor, acting_as, record_denial
-from kernel.errors import PermissionDenied, Unauthenticated
+from kernel.errors import NotFound, PermissionDenied, Unauthenticated
 from kernel.tenancy.scope import acting_for
 from tenants.access.permissions import Permission
 from tenants.access.principal import Principal
+from tenants.organizations.models import Project
 
 
 class Endpoint(APIView):
@@ -62,10 +65,14 @@ class Endpoint(APIView):
         self.response = self.finalize_response(request, response, *args, **kwargs)
         return self.response
 
+    def check_permission(self, permission: Permission) -> None:
+        """Raise `PermissionDenied` unless the caller has it where this address acts: the chosen project."""
+        self.principal.must(permission)
+
     def _check(self, method: str) -> None:
         permission = self.permission_for(method)
         try:
-            self.principal.must(permission)
+            self.check_permission(permission)
         except PermissionDenied:
             with acting_as(self._actor()), acting_for(self.principal.organization_id):
                 record_denial(permission, self.request.path[:60])
@@ -87,3 +94,30 @@ class Endpoint(APIView):
     def _actor(self) -> Actor:
         meta = self.request.META
         return Actor(self.principal.actor, meta.get("REMOTE_ADDR", ""), meta.get("REQUEST_ID", ""))
+
+
+class OrganizationEndpoint(Endpoint):
+    """An address that acts on the whole organization: what is allowed in one project does not count."""
+
+    def check_permission(self, permission: Permission) -> None:
+        """Raise `PermissionDenied` unless the caller has it in the whole organization."""
+        self.principal.must_everywhere(permission)
+
+
+class ProjectEndpoint(Endpoint):
+    """An address that acts on the project it names (`project_id`), whichever the caller has chosen."""
+
+    def check_permission(self, permission: Permission) -> None:
+        """Raise `PermissionDenied` unless the caller has it in that project."""
+        named = ids.parse("proj", self.kwargs["project_id"], param="project_id")
+        replace(self.principal, permissions=self.principal.permissions_in(named)).must(permission)
+
+    @property
+    def project(self) -> Project:
+        """The project that the address names. Raises `NotFound`."""
+        found: Project | None = Project.objects.filter(
+            pk=ids.parse("proj", self.kwargs["project_id"], param="project_id")
+        ).first()
+        if found is None:
+            raise NotFound(f"There is no project '{self.kwargs['project_id']}'.", param="project_id")
+        return found

@@ -13,7 +13,7 @@ from guardian.models import GroupObjectPermissionAbstract, UserObjectPermissionA
 from kernel import ids
 from kernel.tenancy.models import TenantManager, TenantOwned
 from tenants.access.permissions import Role
-from tenants.organizations.models import ProjectOwned
+from tenants.organizations.models import Project, ProjectOwned
 
 
 class UserManager(BaseUserManager["User"]):
@@ -58,29 +58,189 @@ class User(AbstractBaseUser, PermissionsMixin):
 
 
 class Member(TenantOwned):
-    """A person's membership of one organization, with a role."""
+    """A person's membership of one organization. What they may do is said by role assignments.
+
+    `deactivated_at` ends their access without forgetting who they were (provisioning does so).
+    """
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
-    role = models.CharField(max_length=20, choices=[(role.value, role.value) for role in Role])
     created_at = models.DateTimeField(db_default=Now())
+    deactivated_at = models.DateTimeField(null=True)
+    external_id = models.CharField(max_length=255, blank=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["organization_id", "user"], name="member_once")]
 
     def __str__(self) -> str:
-        return f"{self.user_id} as {self.role}"
+        return self.public_id
+
+    @property
+    def public_id(self) -> str:
+        """A member is named as the person is, since an organization has each person once."""
+        return ids.render("user", self.user_id)
 
 
-class ApiKey(ProjectOwned):
-    """A program's key to one project. Only a keyed hash of the secret is stored."""
+class Group(TenantOwned):
+    """People who get the same roles and object permissions together.
+
+    `auth_group` is the row of Django's by which guardian knows the group; its name is this row's id.
+    """
 
     name = models.CharField(max_length=100)
-    prefix = models.CharField(max_length=20)
-    secret_hash = models.CharField(max_length=64, unique=True)
+    auth_group = models.OneToOneField("auth.Group", on_delete=models.PROTECT, related_name="+")
+    scim_managed = models.BooleanField(default=False)
+    external_id = models.CharField(max_length=255, blank=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organization_id", "name"], name="group_name_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    @property
+    def public_id(self) -> str:
+        return ids.render("group", self.id)
+
+
+class GroupMember(TenantOwned):
+    """One member of one group."""
+
+    group = models.ForeignKey(Group, on_delete=models.CASCADE, db_constraint=False, related_name="+")
+    member = models.ForeignKey(Member, on_delete=models.CASCADE, db_constraint=False, related_name="+")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organization_id", "group", "member"], name="group_member_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.member_id} in {self.group_id}"
+
+
+class CustomRole(TenantOwned):
+    """A role that an organization made: a set of permissions. With a project, it is for that one only."""
+
+    name = models.CharField(max_length=100)
+    description = models.CharField(max_length=500, blank=True)
     permissions: "ArrayField[Any, Any]" = ArrayField(models.CharField(max_length=50))
+    project = models.ForeignKey(
+        Project, null=True, on_delete=models.CASCADE, db_constraint=False, related_name="+"
+    )
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(db_default=Now())
+    created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization_id", "project", "name"], name="role_name_once", nulls_distinct=False
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    @property
+    def public_id(self) -> str:
+        return ids.render("role", self.id)
+
+
+class RoleAssignment(TenantOwned):
+    """One role of one member or one group, in the whole organization or in one project."""
+
+    member = models.ForeignKey(
+        Member, null=True, on_delete=models.CASCADE, db_constraint=False, related_name="+"
+    )
+    group = models.ForeignKey(
+        Group, null=True, on_delete=models.CASCADE, db_constraint=False, related_name="+"
+    )
+    builtin = models.CharField(max_length=20, blank=True, choices=[(role.value, role.value) for role in Role])
+    custom_role = models.ForeignKey(
+        CustomRole, null=True, on_delete=models.CASCADE, db_constraint=False, related_name="+"
+    )
+    project = models.ForeignKey(
+        Project, null=True, on_delete=models.CASCADE, db_constraint=False, related_name="+"
+    )
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(member=None) ^ models.Q(group=None), name="role_of_a_member_or_a_group"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(builtin="") ^ models.Q(custom_role=None), name="role_builtin_or_custom"
+            ),
+            models.UniqueConstraint(
+                fields=["organization_id", "member", "group", "builtin", "custom_role", "project"],
+                name="role_assigned_once",
+                nulls_distinct=False,
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["organization_id", "member"], name="roles_of_a_member"),
+            models.Index(fields=["organization_id", "group"], name="roles_of_a_group"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.builtin or self.custom_role_id} of {self.member_id or self.group_id}"
+
+
+class ServiceAccount(ProjectOwned):
+    """A program that works in a project on nobody's behalf; it has keys of its own."""
+
+    name = models.CharField(max_length=100)
+    role = models.CharField(max_length=10, default="member")
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    @property
+    def public_id(self) -> str:
+        return ids.render("svc_acct", self.id)
+
+
+class ApiKey(TenantOwned):
+    """A program's key to a project or, without one, to the organization's administration.
+
+    Only keyed hashes are stored. Empty lists of models and networks restrict nothing. After a rotation
+    `previous_hash` still opens until `previous_until`.
+    """
+
+    project = models.ForeignKey(
+        Project, null=True, on_delete=models.PROTECT, db_constraint=False, related_name="+"
+    )
+    created_at = models.DateTimeField(db_default=Now())
+    created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    service_account = models.ForeignKey(
+        ServiceAccount, null=True, on_delete=models.CASCADE, db_constraint=False, related_name="+"
+    )
+    name = models.CharField(max_length=100)
+    prefix = models.CharField(max_length=20)
+    suffix = models.CharField(max_length=4, default="", blank=True)
+    secret_hash = models.CharField(max_length=64, unique=True)
+    previous_hash = models.CharField(max_length=64, default="", blank=True)
+    previous_until = models.DateTimeField(null=True)
+    permissions: "ArrayField[Any, Any]" = ArrayField(models.CharField(max_length=50))
+    allowed_models: "ArrayField[Any, Any]" = ArrayField(models.CharField(max_length=200), default=list)
+    allowed_networks: "ArrayField[Any, Any]" = ArrayField(models.CharField(max_length=50), default=list)
     expires_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
     last_used_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["previous_hash"], condition=~models.Q(previous_hash=""), name="previous_hash_once"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["organization_id", "project", "-id"], name="keys_of_a_project"),
+        ]
 
     def __str__(self) -> str:
         return self.public_id
@@ -88,6 +248,21 @@ class ApiKey(ProjectOwned):
     @property
     def public_id(self) -> str:
         return ids.render("key", self.id)
+
+
+class KeyProject(TenantOwned):
+    """A further project in which a key works, chosen by the header `OpenAI-Project`."""
+
+    key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, db_constraint=False, related_name="+")
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, db_constraint=False, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organization_id", "key", "project"], name="key_project_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.key_id} in {self.project_id}"
 
 
 class ScopedUserPermissions(TenantManager[Any], UserObjectPermissionManager):

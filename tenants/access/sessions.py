@@ -3,13 +3,11 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from guardian.shortcuts import get_objects_for_user
-
 from kernel.tenancy.scope import across_tenants, acting_for
 from tenants.access.models import Member, User
-from tenants.access.permissions import MATRIX, Role
 from tenants.access.principal import Principal
-from tenants.organizations.models import Organization, Project
+from tenants.access.standing import projects_for, standing_of
+from tenants.organizations.models import Organization, OrganizationState
 
 ORGANIZATION_KEY = "organization_id"
 PROJECT_KEY = "project_id"
@@ -21,28 +19,24 @@ class Membership:
 
     organization_id: UUID
     name: str
-    role: Role
+    state: OrganizationState
 
 
 def memberships_of(user: User) -> list[Membership]:
-    """Every organization of a person, oldest membership first."""
+    """Every organization in which a person is active and that still exists, oldest membership first."""
     with across_tenants():
-        members = list(Member.objects.filter(user=user).order_by("pk"))
-        names = dict(
-            Organization.objects.filter(pk__in=[m.organization_id for m in members]).values_list("pk", "name")
-        )
-    return [Membership(m.organization_id, names[m.organization_id], Role(m.role)) for m in members]
-
-
-def projects_for(user: User, role: Role) -> list[Project]:
-    """The projects of the current organization that the person may work in, oldest first."""
-    projects = Project.objects.order_by("pk")
-    if role is not Role.OWNER:
-        allowed = get_objects_for_user(
-            user, "organizations.use_project", Project.objects.all(), accept_global_perms=False
-        )
-        projects = projects.filter(pk__in=[project.pk for project in allowed])
-    return list(projects)
+        members = list(Member.objects.filter(user=user, deactivated_at=None).order_by("pk"))
+        found = {
+            pk: (name, OrganizationState(state))
+            for pk, name, state in Organization.objects.filter(pk__in=[m.organization_id for m in members])
+            .exclude(state=OrganizationState.CLOSED)
+            .values_list("pk", "name", "state")
+        }
+    return [
+        Membership(m.organization_id, *found[m.organization_id])
+        for m in members
+        if m.organization_id in found
+    ]
 
 
 def principal_for(
@@ -50,7 +44,7 @@ def principal_for(
 ) -> Principal | None:
     """The caller that a session stands for; a choice that is no longer allowed falls back to the first.
 
-    None when the person belongs to no organization or may work in no project.
+    None when the person belongs to no organization.
     """
     memberships = memberships_of(user)
     membership = next(
@@ -60,13 +54,17 @@ def principal_for(
     if membership is None:
         return None
     with acting_for(membership.organization_id):
-        projects = projects_for(user, membership.role)
+        member = Member.objects.filter(user=user).first()
+        if member is None:
+            return None
+        standing = standing_of(member)
+        projects = projects_for(user, standing)
     project = next((p for p in projects if str(p.pk) == chosen_project), projects[0] if projects else None)
-    if project is None:
-        return None
     return Principal(
         organization_id=membership.organization_id,
-        project_id=project.pk,
-        permissions=MATRIX[membership.role],
+        project=project.pk if project else None,
+        permissions=standing.permissions_in(project.pk if project else None),
+        everywhere=standing.everywhere,
+        in_projects=standing.in_projects,
         user_id=user.pk,
     )

@@ -13,8 +13,8 @@ from kernel.errors import NotFound
 from kernel.storage import objects
 from kernel.storage.names import object_key
 from kernel.tenancy.scope import acting_for
-from tenants.access import services as access
 from tenants.access.principal import Principal
+from tenants.access.services import people
 from tenants.datasets.errors import BadFilename, FileEmpty, FileTooLarge, UnknownPurpose
 from tenants.datasets.happenings import tell
 from tenants.datasets.models import File, FileState
@@ -68,7 +68,7 @@ def bring_file(stream: Upload, facts: FileFacts, *, by: Principal) -> File:
         file: File = File.objects.create(
             id=file_id,
             project=Project.objects.get(pk=by.project_id),
-            created_by=access.person_of(by),
+            created_by=people.person_of(by),
             filename=facts.filename,
             purpose=facts.purpose,
             bytes=stored.bytes,

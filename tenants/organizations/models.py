@@ -1,11 +1,23 @@
 """The tenant and its workspaces."""
 
+from typing import Any
+
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 
 from kernel import ids
 from kernel.tenancy.models import TenantOwned
+
+
+class OrganizationState(models.TextChoices):
+    """`closing` waits for its grace period and can be undone; `closed` is a tombstone."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    CLOSING = "closing"
+    CLOSED = "closed"
 
 
 class Organization(models.Model):
@@ -14,6 +26,17 @@ class Organization(models.Model):
     id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
     name = models.CharField(max_length=100)
     created_at = models.DateTimeField(db_default=Now())
+    state = models.CharField(
+        max_length=20, choices=OrganizationState.choices, default=OrganizationState.ACTIVE
+    )
+    # Why the operator suspended it; shown to its members.
+    state_reason = models.CharField(max_length=500, blank=True)
+    # When a closing organization is erased.
+    erase_at = models.DateTimeField(null=True)
+    plan = models.CharField(max_length=50, default="free")
+    # In OpenAI's words: what is kept of requests, and for how long.
+    data_retention = models.CharField(max_length=50, default="zero_data_retention")
+    require_sso = models.BooleanField(default=False)
 
     def __str__(self) -> str:
         return self.name
@@ -28,6 +51,11 @@ class Project(TenantOwned):
 
     name = models.CharField(max_length=100)
     created_at = models.DateTimeField(db_default=Now())
+    archived_at = models.DateTimeField(null=True)
+    data_retention = models.CharField(max_length=50, default="organization_default")
+    # None: every model of the project may be used. Otherwise a list and its mode, allow_list or deny_list.
+    model_list: "ArrayField[Any, Any]" = ArrayField(models.CharField(max_length=200), null=True)
+    model_list_mode = models.CharField(max_length=20, blank=True)
 
     class Meta:
         permissions = [("use_project", "May work in the project")]

@@ -10,7 +10,7 @@ export function csrfToken(): string {
 }
 
 /** Requests name the project this tab shows, so that a switch in another tab cannot redirect them. */
-export function selectProject(projectId: string): void {
+export function selectProject(projectId: string | null): void {
   currentProject = projectId;
 }
 

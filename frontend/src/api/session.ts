@@ -5,8 +5,8 @@ import { api, body } from "./client";
 import { faultFrom } from "./faults";
 import type { Session } from "./types";
 
-function isOfAPerson(session: { user: unknown; role: unknown }): session is Session {
-  return session.user !== null && session.role !== null;
+function isOfAPerson(session: { user: unknown }): session is Session {
+  return session.user !== null;
 }
 
 export const sessionQuery = queryOptions({
@@ -14,7 +14,7 @@ export const sessionQuery = queryOptions({
   queryFn: async ({ signal }) => {
     const session = body(await api.GET("/api/v1/session", { signal }));
     if (!isOfAPerson(session)) throw faultFrom(401, null, null);
-    selectProject(session.project.id);
+    selectProject(session.project?.id ?? null);
     return session;
   },
   staleTime: 5 * 60_000,
@@ -23,6 +23,13 @@ export const sessionQuery = queryOptions({
 /** The session inside the shell, where it is always there. */
 export function useSession(): Session {
   return useSuspenseQuery(sessionQuery).data;
+}
+
+/** The project worked in. The shell shows pages only where there is one. */
+export function useProject(): NonNullable<Session["project"]> {
+  const { project } = useSession();
+  if (!project) throw new Error("No project is open to this person.");
+  return project;
 }
 
 export function useSwitchSession() {

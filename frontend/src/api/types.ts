@@ -4,7 +4,7 @@ import type { components } from "./schema.gen";
 type Schemas = components["schemas"];
 
 /** The console's session is a person's; only to an API key does the platform answer without one. */
-export type Session = Schemas["Session"] & { user: Schemas["Person"]; role: Schemas["Role"] };
+export type Session = Schemas["Session"] & { user: Schemas["Person"] };
 export type StoredFile = Schemas["File"];
 export type Validation = Schemas["Validation"];
 export type Problem = Schemas["Problem"];

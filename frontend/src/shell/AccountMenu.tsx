@@ -54,7 +54,7 @@ export function AccountMenu() {
       <div id={id} popover="auto" className="menu" role="group" aria-label={t("shell.account")}>
         <div>
           <strong>{user.name || user.email}</strong>
-          <div className="quiet small">{user.name ? `${user.email} · ${role}` : role}</div>
+          <div className="quiet small">{[user.name && user.email, role && t(`role.${role}`)].filter(Boolean).join(" · ")}</div>
         </div>
         <ThemeChoice />
         <LanguageChoice />

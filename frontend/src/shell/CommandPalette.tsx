@@ -29,7 +29,7 @@ function useCommands(): Command[] {
     ...themes.map((theme): Command => ({
       id: theme, name: t("shell.useTheme", { theme: t(`shell.${theme}`) }), icon: "gear", run: () => { chooseTheme(theme); },
     })),
-    ...session.projects.filter((project) => project.id !== session.project.id).map((project): Command => ({
+    ...session.projects.filter((project) => project.id !== session.project?.id).map((project): Command => ({
       id: project.id, name: t("shell.useProject", { project: project.name }), icon: "refresh",
       run: () => { change.mutate({ project_id: project.id }); },
     })),

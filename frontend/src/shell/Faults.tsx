@@ -16,6 +16,16 @@ export function NotFound() {
   );
 }
 
+/** Somebody has joined, and no project is open to them yet. */
+export function NoProject() {
+  const { t } = useTranslation();
+  return (
+    <div className="page">
+      <EmptyState icon="search" title={t("shell.noProject")}><p>{t("fault.noProject")}</p></EmptyState>
+    </div>
+  );
+}
+
 function PageFault({ error }: { error: unknown }) {
   const { t } = useTranslation();
   // The browser is already on its way to the sign-in page.

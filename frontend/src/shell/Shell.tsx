@@ -8,7 +8,7 @@ import { Toasts } from "@/design/toasts";
 import type { SocketState } from "@/live/resumable-socket";
 import { followEvents } from "@/live/server-events";
 import { CommandPalette } from "./CommandPalette";
-import { FaultBoundary, Waiting } from "./Faults";
+import { FaultBoundary, NoProject, Waiting } from "./Faults";
 import { Rail } from "./Rail";
 import { routes } from "./routes";
 import { TopBar } from "./TopBar";
@@ -67,7 +67,7 @@ export function Shell() {
   const page = useRoutes(routes);
   useFreshPage(pathname, content);
   // Nothing is shown to whom has not signed in: this waits for the session, or leaves for the sign-in page.
-  useSession();
+  const { project } = useSession();
   const offline = useLiveEvents();
   usePaletteKey(() => { setSearching(true); });
   return (
@@ -80,7 +80,7 @@ export function Shell() {
       </dialog>
       <main id="content" ref={content} tabIndex={-1}>
         {offline && <p className="offline" role="status">{t("shell.offline")}</p>}
-        <FaultBoundary key={pathname}><Suspense fallback={<Waiting />}>{page}</Suspense></FaultBoundary>
+        <FaultBoundary key={pathname}><Suspense fallback={<Waiting />}>{project ? page : <NoProject />}</Suspense></FaultBoundary>
       </main>
       {searching && <CommandPalette onClose={() => { setSearching(false); }} />}
       <Toasts />

@@ -25,8 +25,10 @@ export function Switcher() {
       <Choice label={t("shell.organization")} value={session.organization} options={session.organizations}
         onChange={(id) => { change.mutate({ organization_id: id }); }} />
       <span className="quiet" aria-hidden="true">/</span>
-      <Choice label={t("shell.project")} value={session.project} options={session.projects}
-        onChange={(id) => { change.mutate({ project_id: id }); }} />
+      {session.project
+        ? <Choice label={t("shell.project")} value={session.project} options={session.projects}
+            onChange={(id) => { change.mutate({ project_id: id }); }} />
+        : <span className="switcher-one quiet">{t("shell.noProject")}</span>}
     </div>
   );
 }

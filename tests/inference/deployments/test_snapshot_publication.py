@@ -12,9 +12,9 @@ from inference.deployments.reconciliation import reconcile
 from inference.deployments.services import PROJECT_BASE_MODEL
 from inference.deployments.valkey import valkey
 from inference.gateway.entries import KeyEntry, ProjectEntry, read_entry
-from tenants.access import services as access
 from tenants.access.models import ApiKey
 from tenants.access.secrets import keyed_hash
+from tenants.access.services import keys
 from tests.cast import Person
 from tests.inference.deployments.fake_pod import FakePod, adapter
 from tests.inference.deployments.house import base_model, deliver, published, register
@@ -92,7 +92,7 @@ def test_a_revoked_key_is_gone_within_two_seconds_and_the_gateways_are_told(
         told.subscribe("lw:snapshot:changed")
         told.get_message(timeout=1.0)
         with owner.acting():
-            access.revoke_api_key(ApiKey.objects.get(), owner.principal)
+            keys.revoke_api_key(ApiKey.objects.get(), owner.principal)
         started = time.monotonic()
         deliver(owner)
         assert value_of(name_of_key(owner)) is None
@@ -116,10 +116,10 @@ def test_a_whole_publication_never_brings_a_revoked_key_back(owner: Person, pod:
     try:
         for number in range(15):
             with owner.acting():
-                made = access.make_api_key(f"key {number}", project=owner.project, by=owner.user)
+                made = keys.make_api_key(f"key {number}", project=owner.project, by=owner.user)
             deliver(owner)
             with owner.acting():
-                access.revoke_api_key(made.key, owner.principal)
+                keys.revoke_api_key(made.key, owner.principal)
             deliver(owner)
             names.append(f"lw:snapshot:key:{made.key.secret_hash}")
             assert value_of(names[-1]) is None

@@ -6,8 +6,9 @@ import pytest
 from django.test import Client
 
 from kernel.audit.models import AuditEntry
-from tenants.access import services
+from kernel.errors import InvalidRequest
 from tenants.access.permissions import Role
+from tenants.access.services import people
 from tenants.organizations.services import start_project
 from tests.cast import HOST, PASSWORD, Person, new_person
 
@@ -85,13 +86,13 @@ def test_a_member_sees_only_the_projects_opened_to_them(owner: Person, teammate:
     header = {"OpenAI-Project": closed.public_id}
     assert teammate.browser.get("/v1/files", headers=header).status_code in (403, 404)
     with owner.acting():
-        services.open_project_to(teammate.user, closed)
+        people.open_project_to(teammate.user, closed)
     assert teammate.browser.get("/v1/files", headers=header).status_code == 200
 
 
 def test_a_person_of_two_organizations_switches_and_never_mixes_them(owner: Person, stranger: Person) -> None:
     with stranger.acting():
-        services.add_member(owner.user, Role.OWNER)
+        people.add_member(owner.user, Role.OWNER)
     browser = owner.browser
     browser.put("/api/v1/session", {"organization_id": stranger.organization.public_id}, content_type=JSON)
     session = browser.get("/api/v1/session").json()
@@ -111,11 +112,11 @@ def test_nobody_switches_into_a_foreign_organization(owner: Person, stranger: Pe
 
 @pytest.mark.parametrize("password", ["short", "password1234", ""])
 def test_a_weak_password_is_refused(stores: Any, password: str) -> None:
-    with pytest.raises(services.InvalidRequest):
-        services.register_user("weak@people.example", password)
+    with pytest.raises(InvalidRequest):
+        people.register_user("weak@people.example", password)
 
 
 def test_one_address_is_one_person(stores: Any) -> None:
     person = new_person()
-    with pytest.raises(services.InvalidRequest):
-        services.register_user(person.user.email.upper(), PASSWORD)
+    with pytest.raises(InvalidRequest):
+        people.register_user(person.user.email.upper(), PASSWORD)

@@ -18,7 +18,7 @@ from kernel import ids
 from kernel.storage import objects
 from kernel.storage.names import object_key
 from kernel.tenancy.scope import acting_for
-from tenants.access.services import make_api_key
+from tenants.access.services.keys import make_api_key
 from tenants.datasets.models import DatasetVersion, File, FileState
 from tenants.datasets.services import delete_file
 from tenants.organizations.models import Organization, Project

@@ -9,8 +9,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from kernel.errors import DomainError
 from kernel.tenancy.scope import acting_for
-from tenants.access import services as access
 from tenants.access.permissions import Role
+from tenants.access.services import keys, people
 from tenants.organizations.services import found_organization
 
 
@@ -25,13 +25,13 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            owner = access.register_user(options["email"], _password())
+            owner = people.register_user(options["email"], _password())
         except DomainError as fault:
             raise CommandError(fault.message) from None
         organization, project = found_organization(options["name"])
         with acting_for(organization.pk):
-            access.add_member(owner, Role.OWNER)
-            key = access.make_api_key("First key", project=project, by=owner)
+            people.add_member(owner, Role.OWNER)
+            key = keys.make_api_key("First key", project=project, by=owner)
         made = {
             "organization_id": organization.public_id,
             "project_id": project.public_id,

@@ -10,9 +10,9 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from kernel.storage import objects
 from kernel.tenancy.scope import acting_for
-from tenants.access import services as access
 from tenants.access.models import User
 from tenants.access.permissions import Role
+from tenants.access.services import keys, people
 from tenants.organizations.services import found_organization
 from training.registry.services import register_base_models
 
@@ -45,13 +45,13 @@ def _known(previous: Path | None) -> dict[str, str] | None:
 
 def _create() -> dict[str, str]:
     password = secrets.token_urlsafe(15)
-    user = User.objects.filter(email=EMAIL).first() or access.register_user(EMAIL, password, "Demo owner")
+    user = User.objects.filter(email=EMAIL).first() or people.register_user(EMAIL, password, "Demo owner")
     user.set_password(password)
     user.save(update_fields=["password"])
     organization, project = found_organization(ORGANIZATION)
     with acting_for(organization.pk):
-        access.add_member(user, Role.OWNER)
-        key = access.make_api_key("Demo key", project=project, by=user)
+        people.add_member(user, Role.OWNER)
+        key = keys.make_api_key("Demo key", project=project, by=user)
     return {
         "email": EMAIL,
         "password": password,

@@ -2,7 +2,7 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
 import { Link, useNavigate } from "react-router";
-import { useSession } from "@/api/session";
+import { useProject, useSession } from "@/api/session";
 import { StateBadge } from "@/design/Badge";
 import { Button } from "@/design/Button";
 import { Icon, type IconName } from "@/design/Icon";
@@ -18,7 +18,8 @@ const RECENT = 5;
 
 export function HomePage() {
   const { t } = useTranslation("home");
-  const { user, project } = useSession();
+  const { user } = useSession();
+  const project = useProject();
   return (
     <Page title={user.name ? t("hello", { name: user.name.split(" ")[0] }) : t("title")} lead={t("lead", { project: project.name })}>
       <FirstModel />

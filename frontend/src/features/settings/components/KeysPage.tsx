@@ -3,7 +3,7 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { type FormEvent, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { ApiFault } from "@/api/faults";
-import { useSession } from "@/api/session";
+import { useProject } from "@/api/session";
 import type { ApiKey, ApiKeySecret } from "@/api/types";
 import { Button } from "@/design/Button";
 import { CodeBlock } from "@/design/CodeBlock";
@@ -18,7 +18,7 @@ import { keysQuery, useCreateKey, useRevokeKey } from "../api";
 
 export function KeysPage() {
   const { t } = useTranslation("settings");
-  const { project } = useSession();
+  const project = useProject();
   const keys = useInfiniteQuery(keysQuery);
   const [made, setMade] = useState<ApiKeySecret | null>(null);
   return (
