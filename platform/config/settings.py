@@ -156,6 +156,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "Role": "tenants.access.api.ROLES",
         "Permission": "tenants.access.api.PERMISSIONS",
+        "OrganizationState": "tenants.access.api.STATES",
         "FileStatus": "tenants.datasets.api.shapes.FILE_STATUSES",
         "ValidationState": "tenants.datasets.api.shapes.VALIDATION_STATES",
         "FileFormat": "tenants.datasets.api.shapes.FORMATS",

@@ -735,11 +735,11 @@ export interface components {
                 [key: string]: number;
             };
         };
-        /** @description An organization that can be chosen, and what the person is in it. */
+        /** @description An organization that can be chosen, and whether it is active. */
         Membership: {
             id: string;
             name: string;
-            role: components["schemas"]["Role"];
+            state: components["schemas"]["OrganizationState"];
         };
         /** @description One turn of a conversation. */
         Message: {
@@ -822,13 +822,15 @@ export interface components {
         NewConversation: {
             model: string;
         };
+        /** @enum {string} */
+        OrganizationState: "active" | "suspended" | "closing" | "closed";
         /** @description What to change. */
         PatchedConversationChange: {
             title?: string;
             model?: string;
         };
         /** @enum {string} */
-        Permission: "organization.read" | "file.read" | "file.write" | "training.read" | "training.start" | "model.read" | "deployment.read" | "deployment.write" | "inference.complete" | "chat.use" | "key.read" | "key.write" | "audit.read";
+        Permission: "account.use" | "organization.read" | "organization.write" | "organization.own" | "project.read" | "project.write" | "member.read" | "member.write" | "group.read" | "group.write" | "role.read" | "role.write" | "grant.read" | "grant.write" | "service_account.read" | "service_account.write" | "key.read" | "key.write" | "admin_key.read" | "admin_key.write" | "limit.read" | "limit.write" | "policy.read" | "policy.write" | "sso.read" | "sso.write" | "webhook.read" | "webhook.write" | "support.write" | "audit.read" | "file.read" | "file.write" | "training.read" | "training.start" | "model.read" | "model.write" | "deployment.read" | "deployment.write" | "inference.complete" | "chat.use";
         /** @description Who is signed in. */
         Person: {
             id: string;
@@ -866,7 +868,7 @@ export interface components {
             message: string;
         };
         /** @enum {string} */
-        Role: "owner" | "member";
+        Role: "owner" | "admin" | "data_engineer" | "model_trainer" | "deployer" | "viewer" | "end_user" | "auditor";
         /** @description One row as the model will see it. */
         Row: {
             row: number;
@@ -890,7 +892,7 @@ export interface components {
             user: components["schemas"]["Person"] | null;
             organization: components["schemas"]["Place"];
             organizations: components["schemas"]["Membership"][];
-            project: components["schemas"]["Place"];
+            project: components["schemas"]["Place"] | null;
             projects: components["schemas"]["Place"][];
             role: components["schemas"]["Role"] | null;
             permissions: components["schemas"]["Permission"][];
