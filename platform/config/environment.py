@@ -32,6 +32,16 @@ def boolean(name: str, *, default: bool) -> bool:
     return value == "true"
 
 
+def whole_number(name: str, *, default: int) -> int:
+    """A whole number, zero or more."""
+    value = os.environ.get(name, "")
+    if not value:
+        return default
+    if not value.isdecimal():
+        raise ImproperlyConfigured(f"{name} must be a whole number, not '{value}'.")
+    return int(value)
+
+
 def words(name: str, *, default: list[str]) -> list[str]:
     """Words separated by commas."""
     return [word.strip() for word in text(name, default=",".join(default)).split(",") if word.strip()]

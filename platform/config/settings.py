@@ -49,8 +49,13 @@ INSTALLED_APPS = [
     "kernel.crypto",
     "kernel.audit",
     "kernel.events",
+    "kernel.api",
+    "kernel.webhooks",
     "tenants.organizations",
+    "tenants.limits",
     "tenants.access",
+    "tenants.identity",
+    "tenants.administration",
     "tenants.datasets",
     "training.registry",
     "training.jobs",
@@ -127,6 +132,16 @@ AUTH_PASSWORD_VALIDATORS = [
     },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+# Without a mail server, e-mails are printed on the web process's and the worker's output.
+EMAIL_HOST = env.text("EMAIL_HOST", default="")
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if EMAIL_HOST else 'console'}.EmailBackend"
+EMAIL_PORT = env.whole_number("EMAIL_PORT", default=587)
+EMAIL_HOST_USER = env.text("EMAIL_HOST_USER", default="")
+EMAIL_HOST_PASSWORD = env.text("EMAIL_HOST_PASSWORD", default="")
+EMAIL_USE_TLS = env.boolean("EMAIL_USE_TLS", default=True)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.text("EMAIL_FROM", default="Loomworks <loomworks@localhost>")
+
 LOGIN_URL = "/accounts/sign-in"
 LOGIN_REDIRECT_URL = "/"
 SESSION_COOKIE_NAME = "lw_session"

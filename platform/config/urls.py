@@ -10,6 +10,8 @@ urlpatterns = [
     path("healthz", probes.healthz),
     path("accounts/sign-in", pages.SignIn.as_view(), name="sign-in"),
     path("accounts/sign-out", pages.SignOut.as_view(), name="sign-out"),
+    path("", include("tenants.identity.urls")),
+    path("", include("tenants.administration.urls")),
     path("", include("tenants.access.urls")),
     path("", include("tenants.datasets.urls")),
     path("", include("training.registry.urls")),

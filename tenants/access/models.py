@@ -37,6 +37,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     email = models.EmailField(max_length=254, unique=True)
     name = models.CharField(max_length=100, blank=True)
     is_active = models.BooleanField(default=True)
+    # Runs the platform itself: plans, prices, suspension. It opens no organization.
+    is_operator = models.BooleanField(default=False)
     created_at = models.DateTimeField(db_default=Now())
 
     objects: ClassVar[UserManager] = UserManager()
@@ -188,6 +190,40 @@ class RoleAssignment(TenantOwned):
 
     def __str__(self) -> str:
         return f"{self.builtin or self.custom_role_id} of {self.member_id or self.group_id}"
+
+
+class Invitation(TenantOwned):
+    """An e-mail that lets its receiver join, once and until it expires.
+
+    The link holds a token made from this row's id and `nonce` under the platform's key, so that no secret
+    is stored or travels in a message. `projects` is a list of `{"id": uuid, "role": "member" | "owner"}`.
+    """
+
+    email = models.EmailField(max_length=254)
+    builtin = models.CharField(max_length=20, choices=[(role.value, role.value) for role in Role])
+    projects: "models.JSONField[Any, Any]" = models.JSONField(default=list)
+    nonce = models.CharField(max_length=64)
+    created_at = models.DateTimeField(db_default=Now())
+    created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True)
+    accepted_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization_id", "email"],
+                condition=models.Q(accepted_at=None),
+                name="one_open_invitation_per_address",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    @property
+    def public_id(self) -> str:
+        return ids.render("invite", self.id)
 
 
 class ServiceAccount(ProjectOwned):

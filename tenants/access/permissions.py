@@ -6,6 +6,8 @@ from enum import StrEnum
 class Permission(StrEnum):
     """What can be allowed, named `noun.verb`."""
 
+    # The platform's operator: plans, prices, suspension. No role of an organization holds it.
+    PLATFORM_OPERATE = "platform.operate"
     # One's own sign-in, sessions and factors.
     ACCOUNT_USE = "account.use"
 
@@ -70,6 +72,8 @@ class Role(StrEnum):
 
 _P = Permission
 
+# What can be allowed within an organization at all.
+IN_AN_ORGANIZATION = frozenset(Permission) - {_P.PLATFORM_OPERATE}
 # Whoever belongs to an organization sees its name and manages their own account.
 EVERYBODY = frozenset({_P.ACCOUNT_USE, _P.ORGANIZATION_READ})
 # What is done inside a project, with its data, models and deployments.
@@ -90,13 +94,13 @@ WORK = frozenset(
 _SEEING_WORK = frozenset({_P.PROJECT_READ, _P.TRAINING_READ, _P.MODEL_READ, _P.DEPLOYMENT_READ})
 _TALKING = frozenset({_P.DEPLOYMENT_READ, _P.INFERENCE_COMPLETE, _P.CHAT_USE})
 # What administers: all that is no work with data and models, and no ownership.
-ADMINISTRATION = frozenset(Permission) - WORK - EVERYBODY - {_P.ORGANIZATION_OWN}
+ADMINISTRATION = IN_AN_ORGANIZATION - WORK - EVERYBODY - {_P.ORGANIZATION_OWN}
 # How the organization is run, without its data: no file's content, no conversation.
 _OVERSIGHT = frozenset(p for p in ADMINISTRATION if p.endswith(".read")) | _SEEING_WORK
 
 MATRIX: dict[Role, frozenset[Permission]] = {
-    Role.OWNER: frozenset(Permission),
-    Role.ADMIN: frozenset(Permission) - {_P.ORGANIZATION_OWN},
+    Role.OWNER: IN_AN_ORGANIZATION,
+    Role.ADMIN: IN_AN_ORGANIZATION - {_P.ORGANIZATION_OWN},
     Role.DATA_ENGINEER: EVERYBODY | _SEEING_WORK | {_P.FILE_READ, _P.FILE_WRITE},
     Role.MODEL_TRAINER: EVERYBODY
     | _SEEING_WORK
@@ -116,4 +120,4 @@ KEY_PERMISSIONS = (WORK | {_P.ORGANIZATION_READ, _P.PROJECT_READ}) - {_P.CHAT_US
 # An administration key belongs to no project. It never makes further keys of its kind, and never owns.
 ADMIN_KEY_PERMISSIONS = (ADMINISTRATION | {_P.ORGANIZATION_READ}) - {_P.ADMIN_KEY_WRITE, _P.SUPPORT_WRITE}
 # What a custom role may hold: everything but ownership, which is handed over as a whole.
-GRANTABLE = frozenset(Permission) - {_P.ORGANIZATION_OWN}
+GRANTABLE = IN_AN_ORGANIZATION - {_P.ORGANIZATION_OWN}
