@@ -37,6 +37,7 @@ class Organization(models.Model):
     # In OpenAI's words: what is kept of requests, and for how long.
     data_retention = models.CharField(max_length=50, default="zero_data_retention")
     require_sso = models.BooleanField(default=False)
+    require_mfa = models.BooleanField(default=False)
 
     def __str__(self) -> str:
         return self.name

@@ -24,6 +24,11 @@ SHARED_MODELS = {
     "contenttypes.ContentType",
     "guardian.GroupObjectPermission",
     "guardian.UserObjectPermission",
+    # The operator's: what is offered to all, and the platform's own trail.
+    "limits.Plan",
+    "limits.PlatformEntry",
+    "limits.PlatformPolicy",
+    "limits.Price",
     "organizations.Organization",
     "registry.BaseModel",
     "sessions.Session",

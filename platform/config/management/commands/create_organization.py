@@ -11,6 +11,7 @@ from kernel.errors import DomainError
 from kernel.tenancy.scope import acting_for
 from tenants.access.permissions import Role
 from tenants.access.services import keys, people
+from tenants.limits.models import UNLIMITED_PLAN
 from tenants.organizations.services import found_organization
 
 
@@ -28,7 +29,7 @@ class Command(BaseCommand):
             owner = people.register_user(options["email"], _password())
         except DomainError as fault:
             raise CommandError(fault.message) from None
-        organization, project = found_organization(options["name"])
+        organization, project = found_organization(options["name"], plan=UNLIMITED_PLAN)
         with acting_for(organization.pk):
             people.add_member(owner, Role.OWNER)
             key = keys.make_api_key("First key", project=project, by=owner)

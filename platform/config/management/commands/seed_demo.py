@@ -13,6 +13,7 @@ from kernel.tenancy.scope import acting_for
 from tenants.access.models import User
 from tenants.access.permissions import Role
 from tenants.access.services import keys, people
+from tenants.limits.models import UNLIMITED_PLAN
 from tenants.organizations.services import found_organization
 from training.registry.services import register_base_models
 
@@ -48,7 +49,7 @@ def _create() -> dict[str, str]:
     user = User.objects.filter(email=EMAIL).first() or people.register_user(EMAIL, password, "Demo owner")
     user.set_password(password)
     user.save(update_fields=["password"])
-    organization, project = found_organization(ORGANIZATION)
+    organization, project = found_organization(ORGANIZATION, plan=UNLIMITED_PLAN)
     with acting_for(organization.pk):
         people.add_member(user, Role.OWNER)
         key = keys.make_api_key("Demo key", project=project, by=user)
