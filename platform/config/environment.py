@@ -1,6 +1,7 @@
 """Typed reading of environment variables: a missing or wrong one stops the start and says which."""
 
 import os
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -45,6 +46,22 @@ def whole_number(name: str, *, default: int) -> int:
 def words(name: str, *, default: list[str]) -> list[str]:
     """Words separated by commas."""
     return [word.strip() for word in text(name, default=",".join(default)).split(",") if word.strip()]
+
+
+def whole_numbers(name: str, *, default: list[int]) -> list[int]:
+    """Whole numbers separated by commas."""
+    found = words(name, default=[str(number) for number in default])
+    if not all(word.isdecimal() for word in found):
+        raise ImproperlyConfigured(f"{name} must be whole numbers separated by commas, not '{found}'.")
+    return [int(word) for word in found]
+
+
+def networks(name: str) -> list[IPv4Network | IPv6Network]:
+    """Networks like `10.1.0.0/16`, separated by commas; none unless they are named."""
+    try:
+        return [ip_network(word) for word in words(name, default=[])]
+    except ValueError as fault:
+        raise ImproperlyConfigured(f"{name} must be networks like 10.1.0.0/16: {fault}.") from None
 
 
 def url(name: str, *, default: str) -> str:

@@ -142,6 +142,12 @@ EMAIL_USE_TLS = env.boolean("EMAIL_USE_TLS", default=True)
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.text("EMAIL_FROM", default="Loomworks <loomworks@localhost>")
 
+# What may be asked of addresses that tenants name: webhooks, identity providers.
+EGRESS_ALLOWED_NETWORKS = env.networks("EGRESS_ALLOWED_NETWORKS")
+EGRESS_ALLOWED_PORTS = env.whole_numbers("EGRESS_ALLOWED_PORTS", default=[443, 8443])
+EGRESS_ALLOW_PLAIN_HTTP = env.boolean("EGRESS_ALLOW_PLAIN_HTTP", default=False)
+EGRESS_CA_FILE = env.text("EGRESS_CA_FILE", default="")
+
 LOGIN_URL = "/accounts/sign-in"
 LOGIN_REDIRECT_URL = "/"
 SESSION_COOKIE_NAME = "lw_session"
