@@ -18,7 +18,7 @@ from tenants.access.principal import Principal, granted
 from tenants.access.services import keys, people
 from tenants.access.sessions import principal_for
 from tenants.organizations.models import Organization, Project
-from tenants.organizations.services import found_organization
+from tenants.organizations.services.founding import found_organization
 
 PASSWORD = "correct horse battery staple"
 HOST = "127.0.0.1"

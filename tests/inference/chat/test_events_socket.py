@@ -12,7 +12,7 @@ from kernel.events import dispatcher
 from kernel.events.outbox import Happening, emit
 from kernel.ids import render, uuid7
 from tenants.organizations.models import Project
-from tenants.organizations.services import start_project
+from tenants.organizations.services.projects import start_project
 from tests.cast import Person
 
 

@@ -9,7 +9,7 @@ from kernel.audit.models import AuditEntry
 from kernel.errors import InvalidRequest
 from tenants.access.permissions import Role
 from tenants.access.services import people
-from tenants.organizations.services import start_project
+from tenants.organizations.services.projects import start_project
 from tests.cast import HOST, PASSWORD, Person, new_person
 
 JSON = "application/json"

@@ -22,7 +22,7 @@ from tenants.access.services.keys import make_api_key
 from tenants.datasets.models import DatasetVersion, File, FileState
 from tenants.datasets.services import delete_file
 from tenants.organizations.models import Organization, Project
-from tenants.organizations.services import found_organization
+from tenants.organizations.services.founding import found_organization
 from training.jobs import services, states
 from training.jobs.execution import following, runner
 from training.jobs.models import ENDED, Checkpoint, FineTuningJob, JobEvent

@@ -9,7 +9,7 @@ from django.db import ProgrammingError, connection
 
 from kernel import ids
 from kernel.tenancy.scope import acting_for
-from tenants.organizations.services import found_organization
+from tenants.organizations.services.founding import found_organization
 from training.registry.models import BaseModel, ModelVersion
 from training.registry.services import NewModelVersion, register_model_version
 

@@ -12,7 +12,7 @@ from kernel.tenancy.scope import acting_for
 from tenants.access.permissions import Role
 from tenants.access.services import keys, people
 from tenants.limits.models import UNLIMITED_PLAN
-from tenants.organizations.services import found_organization
+from tenants.organizations.services.founding import found_organization
 
 
 class Command(BaseCommand):

@@ -14,7 +14,7 @@ from tenants.access.models import User
 from tenants.access.permissions import Role
 from tenants.access.services import keys, people
 from tenants.limits.models import UNLIMITED_PLAN
-from tenants.organizations.services import found_organization
+from tenants.organizations.services.founding import found_organization
 from training.registry.services import register_base_models
 
 EMAIL = "demo@loomworks.example"
