@@ -1,4 +1,4 @@
-"""Why nothing may be done in an organization or a project, and the rule for which models a project may use."""
+"""Why nothing may be done in an organization or project, and which models a project may use."""
 
 from collections.abc import Collection
 

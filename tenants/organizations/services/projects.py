@@ -144,7 +144,7 @@ def tell(name: str, project: Project) -> None:
 
 
 def valid_name(name: str) -> str:
-    """The name without blanks around it. Raises `InvalidRequest` where it is empty, too long or unprintable."""
+    """The name without blanks around it. Raises `InvalidRequest` where it is empty, long or unprintable."""
     name = name.strip()
     if not 0 < len(name) <= MAX_NAME_CHARACTERS or not name.isprintable():
         raise InvalidRequest(
