@@ -121,3 +121,15 @@ KEY_PERMISSIONS = (WORK | {_P.ORGANIZATION_READ, _P.PROJECT_READ}) - {_P.CHAT_US
 ADMIN_KEY_PERMISSIONS = (ADMINISTRATION | {_P.ORGANIZATION_READ}) - {_P.ADMIN_KEY_WRITE, _P.SUPPORT_WRITE}
 # What a custom role may hold: everything but ownership, which is handed over as a whole.
 GRANTABLE = IN_AN_ORGANIZATION - {_P.ORGANIZATION_OWN}
+# What acts on the whole organization reaches nothing where a role holds in one project only.
+NEVER_IN_A_PROJECT = frozenset(
+    {
+        _P.ORGANIZATION_WRITE,
+        _P.ORGANIZATION_OWN,
+        _P.ADMIN_KEY_READ,
+        _P.ADMIN_KEY_WRITE,
+        _P.SSO_READ,
+        _P.SSO_WRITE,
+        _P.SUPPORT_WRITE,
+    }
+)
