@@ -9,6 +9,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_GET
 
+from kernel.api.callers import address_of
 from kernel.api.errors import not_found
 from kernel.audit.log import Actor, acting_as, record
 from kernel.errors import PermissionDenied
@@ -63,7 +64,7 @@ def _record_sign_in(request: HttpRequest) -> None:
     user = request.user
     if not isinstance(user, User):
         return
-    actor = Actor(user.public_id, request.META.get("REMOTE_ADDR", ""), request.META.get("REQUEST_ID", ""))
+    actor = Actor(user.public_id, address_of(request), request.META.get("REQUEST_ID", ""))
     for membership in sessions.memberships_of(user):
         with acting_as(actor), acting_for(membership.organization_id):
             record("session.sign_in", user.public_id)

@@ -15,6 +15,8 @@ DEBUG = env.boolean("DEBUG", default=False)
 PUBLIC_URL = env.url("PUBLIC_URL", default="http://127.0.0.1:8000")
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+# Only these may say on whose behalf they ask.
+TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
 
 LOOMWORKS_HOME = env.folder("LOOMWORKS_HOME", default=ROOT / "var")
 MODELS_DIR = env.folder("MODELS_DIR", default=LOOMWORKS_HOME / "models")

@@ -8,6 +8,8 @@ Network = IPv4Network | IPv6Network
 
 # What one customer of an access provider commonly gets: one address of version 4, a /64 of version 6.
 CUSTOMER_PREFIX_BITS = {4: 32, 6: 64}
+# Of an IPv6 address that stands for an IPv4 one (::ffff:0:0/96).
+MAPPED_PREFIX_BITS = 96
 
 
 def client_address(peer: str, forwarded_for: str, trusted: Sequence[Network]) -> str:
@@ -51,6 +53,22 @@ def customer_network(address: str) -> str:
         return ""
     network = ip_network((found, CUSTOMER_PREFIX_BITS[found.version]), strict=False)
     return str(network.network_address)
+
+
+def network(text: str) -> Network:
+    """The network in a text like `10.1.0.0/16`; one address is a network of its own. Raises `ValueError`."""
+    found = ip_network(text.strip())
+    # An IPv4 caller of a dual-stack socket is read as IPv4, so that its network must be too.
+    mapped = getattr(found.network_address, "ipv4_mapped", None)
+    if mapped is not None and found.prefixlen >= MAPPED_PREFIX_BITS:
+        return ip_network((mapped, found.prefixlen - MAPPED_PREFIX_BITS))
+    return found
+
+
+def is_within(address: str, networks: Sequence[Network]) -> bool:
+    """Whether an address lies in one of the networks; no address lies in none."""
+    found = parsed(address)
+    return found is not None and _is_within(found, networks)
 
 
 def _is_within(address: Address, networks: Sequence[Network]) -> bool:

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from kernel import ids
+from kernel.api.callers import address_of
 from kernel.audit.log import Actor, acting_as, record_denial
 from kernel.errors import NotFound, PermissionDenied, Unauthenticated
 from kernel.tenancy.scope import acting_for
@@ -92,8 +93,8 @@ class Endpoint(APIView):
                 yield
 
     def _actor(self) -> Actor:
-        meta = self.request.META
-        return Actor(self.principal.actor, meta.get("REMOTE_ADDR", ""), meta.get("REQUEST_ID", ""))
+        request = self.request._request
+        return Actor(self.principal.actor, address_of(request), request.META.get("REQUEST_ID", ""))
 
 
 class OrganizationEndpoint(Endpoint):

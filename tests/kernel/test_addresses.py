@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernel.addresses import client_address, customer_network, parsed
+from kernel.addresses import client_address, customer_network, is_within, network, parsed
 
 PROXIES = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
 
@@ -51,3 +51,18 @@ def test_one_customer_counts_once() -> None:
     assert customer_network("2001:db8::1") == customer_network("2001:db8::ffff:1") == "2001:db8::"
     assert customer_network("198.51.100.1") != customer_network("198.51.100.2")
     assert customer_network("nobody") == ""
+
+
+def test_networks_are_read_and_hold_their_addresses() -> None:
+    networks = [network("10.1.0.0/16"), network("2001:db8::/32"), network("::ffff:192.0.2.0/120")]
+    for inside in ("10.1.2.3", "::ffff:10.1.2.3", "2001:db8::7", "192.0.2.77"):
+        assert is_within(inside, networks)
+    for outside in ("10.2.0.1", "2001:db9::1", "192.0.3.1", "", "nobody"):
+        assert not is_within(outside, networks)
+    assert not is_within("10.1.2.3", [])
+
+
+@pytest.mark.parametrize("text", ["", "10.0.0.1/8", "10.0.0.0/33", "2001:db8::/129", "example.com", "1.2.3"])
+def test_what_is_no_network_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r".*"):
+        network(text)
