@@ -16,6 +16,7 @@ from kernel.tenancy.scope import acting_for
 from tenants.access import sessions
 from tenants.access.models import Member, User
 from tenants.access.principal import Principal
+from tenants.access.proofs import proof_of
 from tenants.access.standing import projects_for, standing_of
 
 
@@ -39,7 +40,7 @@ def recognise(session_key: str | None, project_id: UUID | None = None) -> Visito
     if not isinstance(user, User):
         return None
     chosen = str(project_id) if project_id else store.get(sessions.PROJECT_KEY)
-    principal = sessions.principal_for(user, store.get(sessions.ORGANIZATION_KEY), chosen)
+    principal = sessions.principal_for(user, store.get(sessions.ORGANIZATION_KEY), chosen, proof_of(store))
     if principal is None or (project_id and principal.project != project_id):
         return None
     with acting_for(principal.organization_id):

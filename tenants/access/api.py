@@ -18,6 +18,7 @@ from tenants.access.endpoint import Endpoint
 from tenants.access.models import ApiKey, Member, User
 from tenants.access.permissions import Permission, Role
 from tenants.access.principal import Principal
+from tenants.access.proofs import Proof, proof_of
 from tenants.access.services import keys, people
 from tenants.access.standing import projects_for, standing_of
 from tenants.organizations.models import Organization, OrganizationState, Project
@@ -100,7 +101,7 @@ class SessionView(Endpoint):
     @extend_schema(responses=SessionSerializer)
     def get(self, request: Request) -> Response:
         with self.scope():
-            return Response(_show_session(self.principal))
+            return Response(_show_session(self.principal, proof_of(request._request.session)))
 
     @extend_schema(request=SessionChoiceSerializer, responses=SessionSerializer)
     def put(self, request: Request) -> Response:
@@ -113,7 +114,7 @@ class SessionView(Endpoint):
         if principal is None:
             raise NotFound("There is no organization to work in.")
         with acting_for(principal.organization_id):
-            return Response(_show_session(principal))
+            return Response(_show_session(principal, proof_of(request._request.session)))
 
 
 class ApiKeysView(Endpoint):
@@ -170,21 +171,22 @@ def _choose(request: Request, choice: dict[str, str]) -> None:
     session, person = request._request.session, request.user
     if not isinstance(person, User):
         raise Unauthenticated
+    proof = proof_of(session)
     if organization := choice.get("organization_id"):
         wanted = ids.parse("org", organization, param="organization_id")
-        if wanted not in {m.organization_id for m in sessions.memberships_of(person)}:
+        if wanted not in {m.organization_id for m in sessions.memberships_open_to(person, proof)}:
             raise NotFound("There is no such organization.", param="organization_id")
         session[sessions.ORGANIZATION_KEY] = str(wanted)
         session.pop(sessions.PROJECT_KEY, None)
     if project := choice.get("project_id"):
         chosen = ids.parse("proj", project, param="project_id")
-        found = sessions.principal_for(person, session.get(sessions.ORGANIZATION_KEY), str(chosen))
+        found = sessions.principal_for(person, session.get(sessions.ORGANIZATION_KEY), str(chosen), proof)
         if found is None or found.project != chosen:
             raise NotFound("There is no such project.", param="project_id")
         session[sessions.PROJECT_KEY] = str(chosen)
 
 
-def _show_session(principal: Principal) -> dict[str, Any]:
+def _show_session(principal: Principal, proof: Proof) -> dict[str, Any]:
     person = people.person_of(principal)
     organization = Organization.objects.get(pk=principal.organization_id)
     member = Member.objects.filter(user=person).first() if person else None
@@ -194,7 +196,7 @@ def _show_session(principal: Principal) -> dict[str, Any]:
     else:
         projects = list(Project.objects.filter(pk=principal.project))
     chosen = next((project for project in projects if project.pk == principal.project), None)
-    memberships = sessions.memberships_of(person) if person else []
+    memberships = sessions.memberships_open_to(person, proof) if person else []
     return {
         "user": {"id": person.public_id, "email": person.email, "name": person.name} if person else None,
         "organization": {"id": organization.public_id, "name": organization.name},

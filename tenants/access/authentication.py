@@ -18,6 +18,7 @@ from kernel.tenancy.scope import across_tenants
 from tenants.access import secrets, sessions
 from tenants.access.models import ApiKey, User
 from tenants.access.principal import Principal, granted
+from tenants.access.proofs import proof_of
 
 PROJECT_HEADER = "OpenAI-Project"
 
@@ -49,7 +50,9 @@ def principal_of_session(request: HttpRequest, project: str | None = None) -> Pr
     if not isinstance(user, User):
         return None
     chosen = str(ids.parse("proj", project)) if project else request.session.get(sessions.PROJECT_KEY)
-    principal = sessions.principal_for(user, request.session.get(sessions.ORGANIZATION_KEY), chosen)
+    principal = sessions.principal_for(
+        user, request.session.get(sessions.ORGANIZATION_KEY), chosen, proof_of(request.session)
+    )
     if principal and project and str(principal.project) != chosen:
         raise PermissionDenied("You may not work in that project, or there is no such project.")
     return principal

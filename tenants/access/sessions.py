@@ -6,6 +6,7 @@ from uuid import UUID
 from kernel.tenancy.scope import across_tenants, acting_for
 from tenants.access.models import Member, User
 from tenants.access.principal import Principal
+from tenants.access.proofs import OWN, Proof, opens
 from tenants.access.standing import projects_for, standing_of
 from tenants.organizations.models import Organization, OrganizationState
 
@@ -20,6 +21,7 @@ class Membership:
     organization_id: UUID
     name: str
     state: OrganizationState
+    requires_sso: bool = False
 
 
 def memberships_of(user: User) -> list[Membership]:
@@ -27,10 +29,12 @@ def memberships_of(user: User) -> list[Membership]:
     with across_tenants():
         members = list(Member.objects.filter(user=user, deactivated_at=None).order_by("pk"))
         found = {
-            pk: (name, OrganizationState(state))
-            for pk, name, state in Organization.objects.filter(pk__in=[m.organization_id for m in members])
+            pk: (name, OrganizationState(state), requires_sso)
+            for pk, name, state, requires_sso in Organization.objects.filter(
+                pk__in=[m.organization_id for m in members]
+            )
             .exclude(state=OrganizationState.CLOSED)
-            .values_list("pk", "name", "state")
+            .values_list("pk", "name", "state", "require_sso")
         }
     return [
         Membership(m.organization_id, *found[m.organization_id])
@@ -39,14 +43,23 @@ def memberships_of(user: User) -> list[Membership]:
     ]
 
 
+def memberships_open_to(user: User, proof: Proof) -> list[Membership]:
+    """Those of the person's organizations that the session's proof of identity opens."""
+    return [
+        membership
+        for membership in memberships_of(user)
+        if opens(proof, user, membership.organization_id, requires_sso=membership.requires_sso)
+    ]
+
+
 def principal_for(
-    user: User, chosen_organization: str | None, chosen_project: str | None
+    user: User, chosen_organization: str | None, chosen_project: str | None, proof: Proof = OWN
 ) -> Principal | None:
     """The caller that a session stands for; a choice that is no longer allowed falls back to the first.
 
-    None when the person belongs to no organization.
+    None when the proof opens no organization to the person.
     """
-    memberships = memberships_of(user)
+    memberships = memberships_open_to(user, proof)
     membership = next(
         (m for m in memberships if str(m.organization_id) == chosen_organization),
         memberships[0] if memberships else None,

@@ -22,7 +22,7 @@ def texts_at(name: str) -> list[str]:
 
 
 def _resolver() -> dns.resolver.Resolver:
-    """The system's resolver, or the one that the setting `DNS_RESOLVER` names: `address` or `address:port`."""
+    """The system's resolver, or the one that the setting `DNS_RESOLVER` names (`address:port`)."""
     if not settings.DNS_RESOLVER:
         return dns.resolver.Resolver()
     address, _, port = settings.DNS_RESOLVER.partition(":")

@@ -75,5 +75,7 @@ def read(certificate: str) -> Certificate:
     try:
         found = x509.load_der_x509_certificate(base64.b64decode(certificate, validate=True))
     except (ValueError, binascii.Error):
-        raise ProviderUnusable("A certificate cannot be read: give it in PEM.", param="certificates") from None
+        raise ProviderUnusable(
+            "A certificate cannot be read: give it in PEM.", param="certificates"
+        ) from None
     return Certificate(found.fingerprint(SHA256()).hex(), found.not_valid_after_utc)

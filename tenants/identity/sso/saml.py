@@ -180,7 +180,8 @@ def _asserted(provider: IdentityProvider, response: Any) -> Asserted:
     subject = response.get_nameid()
     if response.get_nameid_format() == OneLogin_Saml2_Constants.NAMEID_TRANSIENT:
         raise refused(
-            "sso_transient_subject", "The identity provider names you differently each time; ask its administrator."
+            "sso_transient_subject",
+            "The identity provider names you differently each time; ask its administrator.",
         )
     email = first_word(attributes, [mapping["email"]] if "email" in mapping else EMAIL_NAMES)
     if not email and response.get_nameid_format() == OneLogin_Saml2_Constants.NAMEID_EMAIL_ADDRESS:
