@@ -4,7 +4,8 @@ from django.db import models
 from django.db.models.functions import Now
 
 from kernel import ids
-from tenants.organizations.models import ProjectOwned
+from tenants.access.permissions import Permission
+from tenants.access.restrictable import Restrictable, object_permissions
 from training.registry.models import ModelVersion
 
 
@@ -17,13 +18,24 @@ class DeploymentState(models.TextChoices):
     FAILED = "failed"
 
 
-class Deployment(ProjectOwned):
+# What can be granted on one deployment.
+ACTIONS = (
+    Permission.DEPLOYMENT_READ,
+    Permission.DEPLOYMENT_WRITE,
+    Permission.CHAT_USE,
+)
+
+
+class Deployment(Restrictable):
     """A stable alias in one project and the model behind it: the base itself, or a model version of it.
 
     `digest` names what must answer: the adapter's files, or the base model's. `fault` is the code of the
     last failed attempt and `error` its sentence, both empty when nothing is wrong. `claimed_until` is
     the lease of the worker that is loading it now.
     """
+
+    prefix = "dep"
+    actions = ACTIONS
 
     alias = models.CharField(max_length=250)
     state = models.CharField(max_length=20, choices=DeploymentState.choices, default=DeploymentState.LOADING)
@@ -39,6 +51,7 @@ class Deployment(ProjectOwned):
     updated_at = models.DateTimeField(db_default=Now())
 
     class Meta:
+        permissions = object_permissions(*ACTIONS)
         constraints = [
             models.UniqueConstraint(
                 fields=["organization_id", "project", "alias"], name="deployment_alias_once"
@@ -50,4 +63,4 @@ class Deployment(ProjectOwned):
 
     @property
     def public_id(self) -> str:
-        return ids.render("dep", self.id)
+        return ids.render(self.prefix, self.id)

@@ -21,13 +21,22 @@ def uuid7() -> UUID:
 
 def render(prefix: str, identifier: UUID) -> str:
     """The public form, for example `file-0190…`; some are joined by `_`, as OpenAI does."""
-    joint = "_" if prefix in JOINED_BY_UNDERSCORE else "-"
-    return f"{prefix}{joint}{identifier.hex}"
+    return head_of(prefix) + identifier.hex
+
+
+def head_of(prefix: str) -> str:
+    """What every public id of this kind begins with."""
+    return prefix + ("_" if prefix in JOINED_BY_UNDERSCORE else "-")
+
+
+def made_at(identifier: UUID) -> int:
+    """When a UUIDv7 was made, in whole Unix seconds."""
+    return (identifier.int >> 80) // 1000
 
 
 def parse(prefix: str, text: str, *, param: str | None = None) -> UUID:
     """The UUID inside a public id. Raises `NotFound` for anything that is not one of this kind."""
-    head = render(prefix, UUID(int=0))[:-32]
+    head = head_of(prefix)
     digits = text[len(head) :]
     if not text.startswith(head) or len(digits) != 32:
         raise NotFound(f"There is no object with the id '{text[:80]}'.", param=param)

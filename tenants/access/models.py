@@ -88,7 +88,7 @@ class Group(TenantOwned):
     `auth_group` is the row of Django's by which guardian knows the group; its name is this row's id.
     """
 
-    name = models.CharField(max_length=100)
+    name = models.CharField(max_length=255)
     auth_group = models.OneToOneField("auth.Group", on_delete=models.PROTECT, related_name="+")
     scim_managed = models.BooleanField(default=False)
     external_id = models.CharField(max_length=255, blank=True)
@@ -196,11 +196,12 @@ class Invitation(TenantOwned):
     """An e-mail that lets its receiver join, once and until it expires.
 
     The link holds a token made from this row's id and `nonce` under the platform's key, so that no secret
-    is stored or travels in a message. `projects` is a list of `{"id": uuid, "role": "member" | "owner"}`.
+    is stored or travels in a message. Without `builtin` it gives no role in the whole organization.
+    `projects` is a list of `{"id": uuid, "role": "member" | "owner"}`.
     """
 
     email = models.EmailField(max_length=254)
-    builtin = models.CharField(max_length=20, choices=[(role.value, role.value) for role in Role])
+    builtin = models.CharField(max_length=20, blank=True, choices=[(role.value, role.value) for role in Role])
     projects: "models.JSONField[Any, Any]" = models.JSONField(default=list)
     nonce = models.CharField(max_length=64)
     created_at = models.DateTimeField(db_default=Now())

@@ -6,6 +6,8 @@ from django.db import models
 from django.db.models.functions import Now
 
 from kernel import ids
+from tenants.access.permissions import Permission
+from tenants.access.restrictable import Restrictable, object_permissions
 from tenants.organizations.models import ProjectOwned
 
 
@@ -19,8 +21,14 @@ class FileState(models.TextChoices):
     DELETED = "deleted"
 
 
-class File(ProjectOwned):
-    """Bytes that a person brought, encrypted in the object store. Deleting leaves a tombstone."""
+class File(Restrictable):
+    """Bytes that a person brought, encrypted in the object store. Deleting leaves a tombstone.
+
+    Its dataset versions have the same rows, and are reached as the file is.
+    """
+
+    prefix = "file"
+    actions = (Permission.FILE_READ, Permission.FILE_WRITE)
 
     filename = models.CharField(max_length=255)
     purpose = models.CharField(max_length=30)
@@ -33,6 +41,7 @@ class File(ProjectOwned):
     deleted_at = models.DateTimeField(null=True)
 
     class Meta:
+        permissions = object_permissions(Permission.FILE_READ, Permission.FILE_WRITE)
         indexes = [models.Index(fields=["organization_id", "project", "id"], name="file_by_project")]
 
     def __str__(self) -> str:
@@ -40,7 +49,7 @@ class File(ProjectOwned):
 
     @property
     def public_id(self) -> str:
-        return ids.render("file", self.id)
+        return ids.render(self.prefix, self.id)
 
 
 class Validation(ProjectOwned):

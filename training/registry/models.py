@@ -6,7 +6,8 @@ from django.db import models
 from django.db.models.functions import Now
 
 from kernel import ids
-from tenants.organizations.models import ProjectOwned
+from tenants.access.permissions import Permission
+from tenants.access.restrictable import Restrictable, object_permissions
 
 
 class BaseModel(models.Model):
@@ -32,12 +33,15 @@ class BaseModel(models.Model):
         return self.name
 
 
-class ModelVersion(ProjectOwned):
+class ModelVersion(Restrictable):
     """What a fine-tuning job made: an adapter of a base model, named by its content; never changed.
 
     `object_key` holds an uncompressed tar of the adapter's two files, encrypted. `name` is the alias that
     clients call. `lineage` says what it was made of: dataset version, file, seed, code, hyperparameters.
     """
+
+    prefix = "mv"
+    actions = (Permission.MODEL_READ, Permission.MODEL_WRITE)
 
     name = models.CharField(max_length=250)
     base_model = models.ForeignKey(BaseModel, on_delete=models.PROTECT, related_name="+")
@@ -50,6 +54,7 @@ class ModelVersion(ProjectOwned):
     lineage: "models.JSONField[Any, Any]" = models.JSONField(default=dict)
 
     class Meta:
+        permissions = object_permissions(Permission.MODEL_READ, Permission.MODEL_WRITE)
         indexes = [
             models.Index(fields=["organization_id", "project", "id"], name="model_version_by_project"),
             models.Index(fields=["organization_id", "digest"], name="model_version_by_digest"),
@@ -66,4 +71,4 @@ class ModelVersion(ProjectOwned):
 
     @property
     def public_id(self) -> str:
-        return ids.render("mv", self.id)
+        return ids.render(self.prefix, self.id)

@@ -7,6 +7,8 @@ from guardian.shortcuts import assign_perm
 
 from kernel.audit.log import record
 from kernel.errors import InvalidRequest
+from kernel.events.outbox import Happening, emit
+from tenants.access.addresses import normalise
 from tenants.access.models import Member, User
 from tenants.access.permissions import Role
 from tenants.access.principal import Principal
@@ -16,8 +18,8 @@ from tenants.organizations.models import Project
 
 @transaction.atomic
 def register_user(email: str, password: str, name: str = "") -> User:
-    """A new person. Raises `InvalidRequest` for a weak password or an address already taken."""
-    user = User(email=email.strip().lower(), name=name)
+    """A new person. Raises `InvalidRequest` for a weak password, for an address that is none or taken."""
+    user = User(email=normalise(email), name=name)
     try:
         validate_password(password, user)
     except ValidationError as fault:
@@ -38,7 +40,13 @@ def add_member(user: User, *granted_roles: Role) -> Member:
     record("member.add", user.public_id, roles=[role.value for role in granted_roles])
     for role in granted_roles:
         roles.assign(roles.BuiltIn(role), to=member)
+    tell("tenants.member.added.v1", member)
     return member
+
+
+def tell(name: str, member: Member) -> None:
+    """Say what happened to a member."""
+    emit(Happening(name=name, aggregate_id=member.pk, resource="member", resource_id=member.public_id))
 
 
 def open_project_to(user: User, project: Project) -> None:

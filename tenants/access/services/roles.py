@@ -3,15 +3,19 @@
 from dataclasses import dataclass
 from typing import Any
 
+from kernel import ids
 from kernel.audit.log import record
-from kernel.errors import Conflict, NotFound
+from kernel.errors import Conflict, InvalidRequest, NotFound
 from kernel.events.outbox import Happening, emit
 from kernel.tenancy.scope import current_organization_id
+from tenants.access.delegation import require_may_hand_out
 from tenants.access.models import CustomRole, Group, Member, RoleAssignment
-from tenants.access.permissions import Role
+from tenants.access.permissions import MATRIX, Permission, Role
+from tenants.access.principal import Principal, granted
 from tenants.organizations.models import Organization, Project
 
 STANDING_CHANGED = "tenants.standing.changed.v1"
+PREDEFINED = "role_"
 
 
 class LastOwner(Conflict):
@@ -31,8 +35,56 @@ class BuiltIn:
     def name(self) -> str:
         return self.role.value
 
+    @property
+    def public_id(self) -> str:
+        """`role_` and its name: the same in every organization."""
+        return PREDEFINED + self.role.value
+
 
 Assignable = BuiltIn | CustomRole
+
+
+def permissions_of(role: Assignable) -> frozenset[Permission]:
+    """What a role allows."""
+    return MATRIX[role.role] if isinstance(role, BuiltIn) else granted(role.permissions)
+
+
+def find_role(public_id: str, *, project: Project | None = None, param: str | None = None) -> Assignable:
+    """The role with this id, as it can be assigned in the organization or in the project.
+
+    `role_` and a name is a built-in one. Raises `NotFound`; a project's own role is no other's.
+    """
+    name = public_id.removeprefix(PREDEFINED)
+    if public_id.startswith(PREDEFINED) and name in set(Role):
+        return BuiltIn(Role(name))
+    role: CustomRole | None = CustomRole.objects.filter(pk=ids.parse("role", public_id, param=param)).first()
+    if role is None or (role.project_id and (project is None or role.project_id != project.pk)):
+        raise NotFound(f"There is no role '{public_id[:80]}' here.", param=param)
+    return role
+
+
+def give(
+    role: Assignable, *, to: Member | Group, by: Principal, project: Project | None = None
+) -> RoleAssignment:
+    """`assign`, as far as the caller holds what the role allows. Raises `Escalation`, `InvalidRequest`."""
+    if project is not None and role == BuiltIn(Role.OWNER):
+        raise InvalidRequest("The organization is owned as a whole: in a project, give the role 'admin'.")
+    _require_may_hand_out(role, by, project)
+    return assign(role, to=to, project=project)
+
+
+def take(role: Assignable, *, of: Member | Group, by: Principal, project: Project | None = None) -> None:
+    """`unassign`, as far as the caller holds what the role allows. Raises what both raise."""
+    _require_may_hand_out(role, by, project)
+    unassign(role, of=of, project=project)
+
+
+def role_of(assignment: RoleAssignment) -> Assignable:
+    """The role that an assignment gives; the row's custom role should be selected with it."""
+    if assignment.builtin:
+        return BuiltIn(Role(assignment.builtin))
+    custom: CustomRole = assignment.custom_role
+    return custom
 
 
 def assign(role: Assignable, *, to: Member | Group, project: Project | None = None) -> RoleAssignment:
@@ -49,7 +101,7 @@ def unassign(role: Assignable, *, of: Member | Group, project: Project | None = 
     """Take a role away. Raises `NotFound` where it was not assigned, `LastOwner`."""
     owning = role == BuiltIn(Role.OWNER) and project is None
     if owning:
-        lock_owners()
+        lock_organization()
     deleted, _ = RoleAssignment.objects.filter(**_row(role, of, project)).delete()
     if not deleted:
         raise NotFound("This role is not assigned there.")
@@ -59,9 +111,12 @@ def unassign(role: Assignable, *, of: Member | Group, project: Project | None = 
     tell_standing_changed()
 
 
-def lock_owners() -> None:
-    """Let nobody else take owners away until this transaction ends: two could each leave the other."""
-    Organization.objects.select_for_update().get(pk=current_organization_id())
+def lock_organization() -> None:
+    """Until this transaction ends, nobody else takes owners away or lets people in.
+
+    Two could each leave the other as the last. It does not stop rows from naming the organization.
+    """
+    Organization.objects.select_for_update(no_key=True).get(pk=current_organization_id())
 
 
 def require_an_owner() -> None:
@@ -77,6 +132,10 @@ def tell_standing_changed() -> None:
     """Say that what somebody may do has changed: sockets look again, keys are published anew."""
     organization_id = current_organization_id()
     emit(Happening(name=STANDING_CHANGED, aggregate_id=organization_id, resource="standing"))
+
+
+def _require_may_hand_out(role: Assignable, by: Principal, project: Project | None) -> None:
+    require_may_hand_out(by, permissions_of(role), project_id=project.pk if project else None)
 
 
 def _row(role: Assignable, holder: Member | Group, project: Project | None) -> dict[str, Any]:
