@@ -9,6 +9,7 @@ from celery.signals import setup_logging
 from inference.chat.schedule import SCHEDULE as CHAT
 from inference.deployments.schedule import SCHEDULE as DEPLOYMENTS
 from inference.usage.schedule import SCHEDULE as USAGE
+from kernel.api.schedule import SCHEDULE as API
 from tenants.datasets.schedule import SCHEDULE as DATASETS
 from training.jobs.schedule import SCHEDULE as JOBS
 
@@ -20,7 +21,7 @@ HOUSEKEEPING: dict[str, dict[str, Any]] = {
     "abandon-uploads": {"task": "config.tasks.abandon_uploads", "schedule": 24 * 3600.0},
 }
 
-app.conf.beat_schedule = {**HOUSEKEEPING, **DATASETS, **JOBS, **DEPLOYMENTS, **USAGE, **CHAT}
+app.conf.beat_schedule = {**HOUSEKEEPING, **API, **DATASETS, **JOBS, **DEPLOYMENTS, **USAGE, **CHAT}
 app.autodiscover_tasks()
 
 

@@ -1,6 +1,6 @@
 """The door of every REST address: it names its permission, and works inside its caller's organization."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from kernel import ids
+from kernel.api import door, idempotency
 from kernel.api.callers import address_of
 from kernel.audit.log import Actor, acting_as, record_denial
 from kernel.errors import NotFound, PermissionDenied, Unauthenticated
@@ -50,6 +51,7 @@ class Endpoint(APIView):
         if method.lower() not in self.http_method_names or not hasattr(self, method.lower()):
             return
         self._check(method)
+        door.check(request, self)
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Response:
         self.args, self.kwargs = args, kwargs
@@ -60,7 +62,7 @@ class Endpoint(APIView):
             self.initial(request, *args, **kwargs)
             handler = getattr(self, (request.method or "").lower(), self.http_method_not_allowed)
             with self._door():
-                response = handler(request, *args, **kwargs)
+                response = self._answer(request, lambda: handler(request, *args, **kwargs))
         except Exception as exception:
             response = self.handle_exception(exception)
         self.response = self.finalize_response(request, response, *args, **kwargs)
@@ -91,6 +93,16 @@ class Endpoint(APIView):
                     yield
             else:
                 yield
+
+    def _answer(self, request: Request, act: Callable[[], Any]) -> Any:
+        """What the handler answers, or answered before under the same idempotency key."""
+        place = str(self.principal.project)
+        call = idempotency.call_of(request, caller=self.principal.actor, place=place)
+        if call is None:
+            return act()
+        # Also where the handler opens its own scopes: what it creates and its answer are kept together.
+        with self.scope():
+            return idempotency.answer_once(call, request, act)
 
     def _actor(self) -> Actor:
         request = self.request._request

@@ -38,6 +38,7 @@ MAY_CROSS_TENANTS = {
     "inference/chat/settlement.py",
     "inference/deployments/reconciliation.py",
     "inference/deployments/snapshot.py",
+    "platform/kernel/api/idempotency.py",
     "platform/kernel/events/dispatcher.py",
     "platform/kernel/tenancy/scope.py",
     "tenants/access/authentication.py",

@@ -5,12 +5,13 @@ from typing import Any
 
 import structlog
 from django.core.exceptions import RequestDataTooBig
-from django.db import OperationalError
+from django.db import DataError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse
 from psycopg_pool import PoolTimeout
 from rest_framework import exceptions
 from rest_framework.response import Response
 
+from kernel.api.strict import TOLD_CODES
 from kernel.errors import (
     DomainError,
     InvalidRequest,
@@ -37,8 +38,21 @@ class UnsupportedMediaType(DomainError):
 
 
 def _invalid(exception: Any) -> DomainError:
-    param, message = _first_fault(exception.detail)
-    return InvalidRequest(message, param=param)
+    param, detail = _first_fault(exception.detail)
+    code = getattr(detail, "code", None)
+    message = f"{param}: {detail}" if param else str(detail)
+    return InvalidRequest(message, param=param, code=code if code in TOLD_CODES else None)
+
+
+def _media_type(exception: Any) -> DomainError:
+    if '""' in str(exception.detail):
+        return UnsupportedMediaType("Say what the body is: send the header 'Content-Type: application/json'.")
+    return UnsupportedMediaType(str(exception.detail))
+
+
+def _no_column_holds_it(exception: Exception) -> DomainError:
+    log.warning("request.value_out_of_range", exc_info=exception)
+    return InvalidRequest("A value is out of range or too long.", code="invalid_value")
 
 
 def _database_away(exception: Exception) -> DomainError:
@@ -55,9 +69,10 @@ TRANSLATIONS: dict[type[Exception], Callable[[Any], DomainError]] = {
     exceptions.AuthenticationFailed: lambda e: Unauthenticated(),
     exceptions.PermissionDenied: lambda e: PermissionDenied(str(e.detail)),
     exceptions.MethodNotAllowed: lambda e: MethodNotAllowed(str(e.detail)),
-    exceptions.UnsupportedMediaType: lambda e: UnsupportedMediaType(str(e.detail)),
+    exceptions.UnsupportedMediaType: _media_type,
     Http404: lambda e: NotFound(),
     RequestDataTooBig: lambda e: PayloadTooLarge(),
+    DataError: _no_column_holds_it,
     OperationalError: _database_away,
     PoolTimeout: _database_away,
 }
@@ -101,7 +116,8 @@ def crashed(request: HttpRequest) -> JsonResponse:
     return JsonResponse(error.body(), status=error.status)
 
 
-def _first_fault(detail: Any, path: str = "") -> tuple[str | None, str]:
+def _first_fault(detail: Any, path: str = "") -> tuple[str | None, Any]:
+    """The parameter at fault and what is wrong with it, which knows its own code."""
     if isinstance(detail, dict):
         key, inner = next(iter(detail.items()))
         own = "" if key == "non_field_errors" else str(key)
@@ -109,4 +125,4 @@ def _first_fault(detail: Any, path: str = "") -> tuple[str | None, str]:
     if isinstance(detail, list):
         found = next((item for item in detail if item), "The request is not valid.")
         return _first_fault(found, path)
-    return path or None, f"{path}: {detail}" if path else str(detail)
+    return path or None, detail

@@ -7,12 +7,13 @@ from typing import Any, ClassVar
 import orjson
 from django.http import StreamingHttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from kernel import ids
 from kernel.api.pages import page, page_shape, read_whole_number
+from kernel.api.parsers import StrictJSONParser
 from kernel.api.schema import PAGING, whole_number
 from kernel.audit.log import record
 from kernel.errors import NotFound
@@ -38,7 +39,7 @@ class FilesView(Endpoint):
     """Bring a file, list files."""
 
     permission: ClassVar = {"GET": Permission.FILE_READ, "POST": Permission.FILE_WRITE}
-    parser_classes = [MultiPartParser, JSONParser]
+    parser_classes = [MultiPartParser, StrictJSONParser]
     scoped = False
 
     @extend_schema(
