@@ -16,7 +16,7 @@ from kernel.tenancy.scope import acting_for, current_organization_id
 from tenants.access.services.roles import tell_standing_changed
 from tenants.identity.models import Domain
 from tenants.identity.sso import crossings, dns
-from tenants.identity.sso.errors import DomainNeeded, DomainNotProved, DomainTaken, ResolverAway
+from tenants.identity.sso.errors import DomainNotProved, DomainTaken, ResolverAway, SsoStandsOnThis
 from tenants.identity.sso.names import domain_name
 from tenants.organizations.models import Organization
 
@@ -97,11 +97,11 @@ def verify_domain(organization_id: UUID, domain_id: UUID) -> Domain:
 
 
 def remove_domain(domain: Domain) -> None:
-    """Give the domain up. Raises `DomainNeeded` for the last verified one under required single sign-on."""
+    """Give the domain up. Raises `SsoStandsOnThis` for the last verified one while sign-on is required."""
     others = Domain.objects.exclude(pk=domain.pk).filter(verified_at__isnull=False)
     required = Organization.objects.get(pk=current_organization_id()).require_sso
     if domain.verified_at and required and not others.exists():
-        raise DomainNeeded
+        raise SsoStandsOnThis
     record("domain.remove", domain.public_id, name=domain.name, was_verified=domain.verified_at is not None)
     domain.delete()
     tell_standing_changed()

@@ -19,8 +19,8 @@ class DomainNotProved(InvalidRequest):
     code = "domain_not_proved"
 
 
-class DomainNeeded(Conflict):
-    """Required single sign-on stands on the domain or provider."""
+class SsoStandsOnThis(Conflict):
+    """Required single sign-on stands on this domain or provider."""
 
     code = "sso_required"
     message = "Single sign-on is required and needs this: turn the requirement off first."

@@ -84,8 +84,11 @@ def signing_keys(endpoints: Endpoints) -> list[dict[str, Any]]:
     return public
 
 
-def depart(provider: IdentityProvider, email: str) -> Departure:
-    """Begin a sign-in. Raises `EgressFault`, `ProviderUnusable`."""
+def depart(provider: IdentityProvider, email: str, *, fresh: bool) -> Departure:
+    """Begin a sign-in; `fresh` asks the provider to see the person again, whatever it remembers.
+
+    Raises `EgressFault`, `ProviderUnusable`.
+    """
     endpoints = discover(provider.issuer)
     state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
@@ -99,6 +102,7 @@ def depart(provider: IdentityProvider, email: str) -> Departure:
         "code_challenge": challenge,
         "code_challenge_method": "S256",
         **({"login_hint": email} if email else {}),
+        **({"prompt": "login"} if fresh else {}),
     }
     joint = "&" if "?" in endpoints.authorization else "?"
     return Departure(f"{endpoints.authorization}{joint}{urlencode(query)}", state, nonce, verifier)

@@ -87,9 +87,9 @@ class Verified:
     valid_for_seconds: int
 
 
-def depart(provider: IdentityProvider, relay_state: str) -> Request:
-    """Begin a sign-in by the redirect binding."""
-    request = OneLogin_Saml2_Authn_Request(_settings(provider), set_nameid_policy=False)
+def depart(provider: IdentityProvider, relay_state: str, *, fresh: bool) -> Request:
+    """Begin a sign-in by the redirect binding; `fresh` asks the provider to see the person again."""
+    request = OneLogin_Saml2_Authn_Request(_settings(provider), force_authn=fresh, set_nameid_policy=False)
     query = urlencode({"SAMLRequest": request.get_request(), "RelayState": relay_state})
     joint = "&" if "?" in provider.sign_in_url else "?"
     return Request(f"{provider.sign_in_url}{joint}{query}", request.get_id())
