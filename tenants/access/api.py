@@ -1,30 +1,43 @@
 """REST: the session, and API keys."""
 
 from typing import Any, ClassVar
+from uuid import UUID
 
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import OuterRef, QuerySet
+from django.db.models.functions import JSONObject
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from kernel import ids
+from kernel.api.callers import address_of
 from kernel.api.pages import page, page_shape
 from kernel.api.schema import PAGING
+from kernel.api.strict import StrictSerializer
 from kernel.errors import InvalidRequest, NotFound, Unauthenticated
 from kernel.tenancy.scope import acting_for
-from tenants.access import sessions
+from tenants.access import sessions, throttle
 from tenants.access.authentication import principal_of_session
 from tenants.access.endpoint import Endpoint
-from tenants.access.models import ApiKey, Member, User
+from tenants.access.models import ApiKey, KeyProject, Member, User
 from tenants.access.permissions import Permission, Role
 from tenants.access.principal import Principal
 from tenants.access.proofs import Proof, proof_of
-from tenants.access.services import keys, people
-from tenants.access.standing import projects_for, standing_of
+from tenants.access.services import keys, leaks, people
+from tenants.access.services.keys import KeyWish
+from tenants.access.standing import projects_for, reachable_projects, standing_of
 from tenants.organizations.models import Organization, OrganizationState, Project
 
 ROLES = [role.value for role in Role]
 PERMISSIONS = [permission.value for permission in Permission]
+KEY_OWNERS = ["user", "service_account"]
+MAX_REPORTED_CHARACTERS = 200
+MAX_URL_CHARACTERS = 2000
+MAX_REPORTS_PER_MINUTE = 30
 STATES = [state.value for state in OrganizationState]
 
 
@@ -68,28 +81,80 @@ class SessionChoiceSerializer(serializers.Serializer[Any]):
     project_id = serializers.CharField(required=False)
 
 
+class KeyOwnerSerializer(serializers.Serializer[Any]):
+    """Who a key acts for: a person, or a service account."""
+
+    type = serializers.ChoiceField(choices=KEY_OWNERS)
+    id = serializers.CharField()
+    name = serializers.CharField()
+
+
 class ApiKeySerializer(serializers.Serializer[Any]):
-    """An API key without its secret."""
+    """An API key without its secret. Empty lists of models and networks restrict nothing."""
 
     id = serializers.CharField()
     name = serializers.CharField()
     prefix = serializers.CharField()
+    redacted_value = serializers.CharField()
     created_at = serializers.DateTimeField()
     last_used_at = serializers.DateTimeField(allow_null=True)
     expires_at = serializers.DateTimeField(allow_null=True)
+    previous_secret_until = serializers.DateTimeField(allow_null=True)
     created_by = serializers.CharField(allow_null=True)
+    owner = KeyOwnerSerializer(allow_null=True)
+    permissions = serializers.ListField(child=serializers.ChoiceField(choices=PERMISSIONS))
+    projects = PlaceSerializer(many=True)
+    models = serializers.ListField(child=serializers.CharField())
+    networks = serializers.ListField(child=serializers.CharField())
 
 
 class NewApiKeySerializer(ApiKeySerializer):
-    """An API key just made: the only time its secret is shown."""
+    """An API key just made or rotated: the only time its secret is shown."""
 
     secret = serializers.CharField()
 
 
-class ApiKeyRequestSerializer(serializers.Serializer[Any]):
-    """What a new key is called."""
+class ApiKeyRequestSerializer(StrictSerializer):
+    """What a new key is to be."""
 
     name = serializers.CharField(max_length=keys.MAX_NAME_CHARACTERS)
+    permissions = serializers.ListField(
+        child=serializers.CharField(max_length=50), max_length=len(PERMISSIONS), required=False
+    )
+    projects = serializers.ListField(
+        child=serializers.CharField(max_length=60), max_length=keys.MAX_PROJECTS, required=False
+    )
+    models = serializers.ListField(
+        child=serializers.CharField(max_length=keys.MAX_MODEL_CHARACTERS),
+        max_length=keys.MAX_MODELS,
+        required=False,
+    )
+    networks = serializers.ListField(
+        child=serializers.CharField(max_length=50), max_length=keys.MAX_NETWORKS, required=False
+    )
+    expires_at = serializers.DateTimeField(required=False, allow_null=True)
+
+
+class RotationRequestSerializer(StrictSerializer):
+    """How long the old secret goes on opening beside the new one."""
+
+    overlap_seconds = serializers.IntegerField(
+        min_value=0, max_value=keys.MAX_OVERLAP_SECONDS, required=False, default=0
+    )
+
+
+class LeakReportSerializer(StrictSerializer):
+    """A secret that was found in public, and where."""
+
+    key = serializers.CharField(max_length=MAX_REPORTED_CHARACTERS, trim_whitespace=True)
+    url = serializers.CharField(max_length=MAX_URL_CHARACTERS, required=False, allow_blank=True)
+
+
+class LeakReceiptSerializer(serializers.Serializer[Any]):
+    """The same for every report, whether or not there is such a key."""
+
+    object = serializers.CharField()
+    received = serializers.BooleanField()
 
 
 class SessionView(Endpoint):
@@ -121,50 +186,118 @@ class ApiKeysView(Endpoint):
     """The project's API keys."""
 
     permission: ClassVar = {"GET": Permission.KEY_READ, "POST": Permission.KEY_WRITE}
+    requires_recent_sign_in = True
 
     @extend_schema(parameters=PAGING, responses=page_shape("ApiKeyPage", ApiKeySerializer))
     def get(self, request: Request) -> Response:
-        rows = ApiKey.objects.filter(project_id=self.principal.project_id, revoked_at=None)
-        return Response(page(rows, request.query_params, prefix="key", show=_show_key))
+        return Response(page(_keys_of(self.principal), request.query_params, prefix="key", show=_show_key))
 
     @extend_schema(request=ApiKeyRequestSerializer, responses={201: NewApiKeySerializer})
     def post(self, request: Request) -> Response:
         body = ApiKeyRequestSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        project = Project.objects.get(pk=self.principal.project_id)
-        made = keys.make_api_key(
-            body.validated_data["name"], project=project, by=people.person_of(self.principal)
-        )
-        return Response({**_show_key(made.key), "secret": made.secret}, status=201)
+        wanted = dict(body.validated_data)
+        named = wanted.pop("projects", ())
+        wish = KeyWish(**wanted, projects=reachable_projects(named, by=self.principal))
+        made = keys.make_project_key(wish, by=self.principal)
+        shown = _show_key(_key(made.key.public_id, self.principal))
+        return Response({**shown, "secret": made.secret}, status=201)
 
 
 class ApiKeyView(Endpoint):
     """One API key."""
 
-    permission = Permission.KEY_WRITE
+    permission: ClassVar = {"GET": Permission.KEY_READ, "DELETE": Permission.KEY_WRITE}
+
+    @extend_schema(responses=ApiKeySerializer)
+    def get(self, request: Request, key_id: str) -> Response:
+        return Response(_show_key(_key(key_id, self.principal)))
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, key_id: str) -> Response:
-        key = ApiKey.objects.filter(
-            pk=ids.parse("key", key_id), project_id=self.principal.project_id, revoked_at=None
-        ).first()
-        if key is None:
-            raise NotFound(f"There is no API key '{key_id}'.")
-        keys.revoke_api_key(key, self.principal)
+        keys.revoke_api_key(_key(key_id, self.principal), self.principal)
         return Response(status=204)
 
 
-def _show_key(key: ApiKey) -> dict[str, Any]:
-    key.refresh_from_db(fields=["created_at"])
+class ApiKeyRotationView(Endpoint):
+    """A new secret for a key; the old one still opens for a while, if that is wished."""
+
+    permission = Permission.KEY_WRITE
+    requires_recent_sign_in = True
+
+    @extend_schema(request=RotationRequestSerializer, responses=NewApiKeySerializer)
+    def post(self, request: Request, key_id: str) -> Response:
+        body = RotationRequestSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        overlap_seconds = body.validated_data["overlap_seconds"]
+        key = _key(key_id, self.principal)
+        made = keys.rotate_key(key, overlap_seconds=overlap_seconds, by=self.principal)
+        return Response({**_show_key(_key(key_id, self.principal)), "secret": made.secret})
+
+
+class LeakedKeysView(APIView):
+    """Whoever finds a secret in public reports it here, without signing in; a live key ends at once."""
+
+    authentication_classes: ClassVar[Any] = []
+    permission_classes: ClassVar[Any] = []
+
+    @extend_schema(request=LeakReportSerializer, responses={202: LeakReceiptSerializer}, auth=[])
+    def post(self, request: Request) -> Response:
+        address = address_of(request._request)
+        throttle.count("leaked-keys", address, per_minute=MAX_REPORTS_PER_MINUTE)
+        body = LeakReportSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        report = leaks.Report(
+            where=body.validated_data.get("url", ""),
+            address=address,
+            request_id=request.META.get("REQUEST_ID", ""),
+        )
+        leaks.report_leak(body.validated_data["key"], report)
+        return Response({"object": "leak_report", "received": True}, status=202)
+
+
+def _keys_of(principal: Principal) -> QuerySet[ApiKey]:
+    """The live keys of the chosen project, each with its further projects as `further`."""
+    further = KeyProject.objects.filter(key=OuterRef("pk")).order_by("project_id")
+    shown = further.values(shown=JSONObject(id="project_id", name="project__name"))
+    rows: QuerySet[ApiKey] = ApiKey.objects.filter(project_id=principal.project_id, revoked_at=None)
+    return rows.select_related("created_by", "service_account").annotate(further=ArraySubquery(shown))
+
+
+def _key(key_id: str, principal: Principal) -> ApiKey:
+    key = _keys_of(principal).filter(pk=ids.parse("key", key_id)).first()
+    if key is None:
+        raise NotFound(f"There is no API key '{key_id}'.")
+    return key
+
+
+def _show_key(key: Any) -> dict[str, Any]:
+    until = key.previous_until
     return {
         "id": key.public_id,
         "name": key.name,
         "prefix": f"{key.prefix}…",
+        "redacted_value": key.redacted,
         "created_at": key.created_at,
         "last_used_at": key.last_used_at,
         "expires_at": key.expires_at,
+        "previous_secret_until": until if until and until > timezone.now() else None,
         "created_by": ids.render("user", key.created_by_id) if key.created_by_id else None,
+        "owner": _show_owner(key),
+        "permissions": key.permissions,
+        "projects": [{"id": ids.render("proj", UUID(one["id"])), "name": one["name"]} for one in key.further],
+        "models": key.allowed_models,
+        "networks": key.allowed_networks,
     }
+
+
+def _show_owner(key: ApiKey) -> dict[str, str] | None:
+    if key.service_account is not None:
+        account = key.service_account
+        return {"type": "service_account", "id": account.public_id, "name": account.name}
+    if key.created_by is not None:
+        return {"type": "user", "id": key.created_by.public_id, "name": key.created_by.name}
+    return None
 
 
 def _choose(request: Request, choice: dict[str, str]) -> None:

@@ -13,14 +13,25 @@ from rest_framework.authentication import BaseAuthentication, SessionAuthenticat
 from rest_framework.request import Request
 
 from kernel import ids
-from kernel.errors import PermissionDenied, Unauthenticated
-from kernel.tenancy.scope import across_tenants
+from kernel.addresses import is_within, network
+from kernel.api.callers import address_of
+from kernel.errors import DomainError, PermissionDenied, Unauthenticated
+from kernel.tenancy.scope import across_tenants, acting_for
 from tenants.access import secrets, sessions
 from tenants.access.models import ApiKey, User
-from tenants.access.principal import Principal, granted
+from tenants.access.powers import Powers, powers_of
+from tenants.access.principal import Principal
 from tenants.access.proofs import proof_of
+from tenants.access.services import uses
 
 PROJECT_HEADER = "OpenAI-Project"
+
+
+class AddressNotAllowed(DomainError):
+    """The key is bound to networks, and the request comes from none of them."""
+
+    code, status = "ip_not_authorized", 401
+    message = "This API key may not be used from your network address."
 
 
 class PrincipalAuthentication(BaseAuthentication):
@@ -29,7 +40,8 @@ class PrincipalAuthentication(BaseAuthentication):
     def authenticate(self, request: Request) -> tuple[Any, Principal] | None:
         header = request.headers.get("Authorization", "")
         if header:
-            return AnonymousUser(), principal_of_key(header, request.headers.get(PROJECT_HEADER))
+            named, address = request.headers.get(PROJECT_HEADER), address_of(request._request)
+            return AnonymousUser(), principal_of_key(header, named, address=address)
         principal = self._principal_of_session(request)
         return (request._request.user, principal) if principal else None
 
@@ -58,37 +70,61 @@ def principal_of_session(request: HttpRequest, project: str | None = None) -> Pr
     return principal
 
 
-def principal_of_key(header: str, project: str | None) -> Principal:
-    """The caller that an `Authorization` header stands for. Raises `Unauthenticated`."""
+def principal_of_key(header: str, project: str | None, *, address: str = "") -> Principal:
+    """The caller that an `Authorization` header stands for, in the named project if the key works there.
+
+    Raises `Unauthenticated`, `AddressNotAllowed`, or why the organization, project or maker is refused.
+    """
     scheme, _, secret = header.partition(" ")
     if scheme.lower() != "bearer" or not secrets.is_well_formed(secret.strip()):
         raise Unauthenticated("Incorrect API key provided. Keys begin with 'lw_'; make one in the console.")
-    key = _live_key(secrets.keyed_hash(secret.strip(), settings.API_KEY_PEPPER))
+    key = live_key(secrets.keyed_hash(secret.strip(), settings.API_KEY_PEPPER))
     if key is None:
         raise Unauthenticated("Incorrect API key provided: it is unknown, revoked or expired.")
-    if project and (key.project_id is None or project != ids.render("proj", key.project_id)):
-        raise Unauthenticated(
-            f"The header {PROJECT_HEADER} names another project than the API key's.",
-            code="mismatched_project",
-        )
-    permissions = granted(key.permissions)
+    if key.allowed_networks and not is_within(address, [network(text) for text in key.allowed_networks]):
+        raise AddressNotAllowed
+    with acting_for(key.organization_id):
+        powers = powers_of([key])[key.pk]
+    if powers.refusal is not None:
+        raise powers.refusal
+    chosen = _project_of(key, powers, project)
+    uses.note_use(key)
     return Principal(
         organization_id=key.organization_id,
-        project=key.project_id,
-        permissions=permissions,
-        everywhere=permissions if key.project_id is None else frozenset(),
+        project=chosen,
+        permissions=powers.everywhere if chosen is None else powers.in_projects[chosen],
+        everywhere=powers.everywhere,
         key_id=UUID(str(key.pk)),
+        allowed_models=frozenset(key.allowed_models),
     )
 
 
-def _live_key(secret_hash: str) -> ApiKey | None:
+def live_key(secret_hash: str) -> ApiKey | None:
+    """The key that a secret with this hash opens now, by its present secret or one being rotated out."""
+    present = Q(secret_hash=secret_hash)
+    rotated_out = Q(previous_hash=secret_hash, previous_until__gt=Now())
     with across_tenants():
         key: ApiKey | None = (
-            ApiKey.objects.filter(secret_hash=secret_hash, revoked_at=None)
+            ApiKey.objects.filter(present | rotated_out, revoked_at=None)
             .filter(Q(expires_at=None) | Q(expires_at__gt=Now()))
             .first()
         )
     return key
+
+
+def _project_of(key: ApiKey, powers: Powers, named: str | None) -> UUID | None:
+    """The project in which the key acts. Raises `Unauthenticated` for another, or why it is refused."""
+    chosen = key.project_id
+    if named:
+        chosen = next((pk for pk in powers.in_projects if ids.render("proj", pk) == named), None)
+        if chosen is None:
+            raise Unauthenticated(
+                f"The header {PROJECT_HEADER} names a project in which the API key does not work.",
+                code="mismatched_project",
+            )
+    if chosen is not None and chosen in powers.refusals:
+        raise powers.refusals[chosen]
+    return chosen
 
 
 class PrincipalScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

@@ -286,6 +286,11 @@ class ApiKey(TenantOwned):
     def public_id(self) -> str:
         return ids.render("key", self.id)
 
+    @property
+    def redacted(self) -> str:
+        """The secret as it may be shown: its beginning and its end."""
+        return f"{self.prefix}…{self.suffix}"
+
 
 class KeyProject(TenantOwned):
     """A further project in which a key works, chosen by the header `OpenAI-Project`."""

@@ -25,6 +25,10 @@ class Principal:
     in_projects: Mapping[UUID, frozenset[Permission]] = field(default_factory=dict)
     user_id: UUID | None = None
     key_id: UUID | None = None
+    # The only models that the key may use; empty restricts nothing.
+    allowed_models: frozenset[str] = frozenset()
+    # The organization requires a second factor, and the person has none yet: nothing else answers.
+    lacks_factor: bool = False
     # Why the caller is not the person they seem: the operator's support access that let them in.
     support_access: UUID | None = None
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db.models import Q
 from guardian.shortcuts import get_objects_for_user
 
+from kernel.errors import NotFound
 from tenants.access.models import (
     CustomRole,
     GroupMember,
@@ -25,7 +26,7 @@ from tenants.access.permissions import (
     Permission,
     Role,
 )
-from tenants.access.principal import granted
+from tenants.access.principal import Principal, granted
 from tenants.organizations.models import Project
 
 
@@ -118,6 +119,17 @@ def projects_for(user: User, standing: Standing) -> list[Project]:
         )
         projects = projects.filter(Q(pk__in=opened.values("pk")) | Q(pk__in=list(standing.in_projects)))
     return list(projects)
+
+
+def reachable_projects(public_ids: Collection[str], *, by: Principal) -> list[Project]:
+    """The projects with these ids in which the caller may work. Raises `NotFound` for any other."""
+    member = Member.objects.filter(user=by.user_id).select_related("user").first() if by.user_id else None
+    reached = projects_for(member.user, standing_of(member)) if member else []
+    by_id = {project.public_id: project for project in reached}
+    for public_id in public_ids:
+        if public_id not in by_id:
+            raise NotFound(f"There is no project '{public_id[:80]}'.", param="projects")
+    return [by_id[public_id] for public_id in public_ids]
 
 
 def opened_to(user_ids: Collection[UUID]) -> dict[UUID, set[UUID]]:
