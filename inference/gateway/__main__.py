@@ -12,6 +12,7 @@ import uvicorn
 from inference.gateway.application import Gateway
 from inference.gateway.contract import GatewayConfig
 from inference.gateway.http import Receive, Scope, Send
+from kernel.addresses import Network, network
 
 
 def _required(name: str) -> str:
@@ -22,7 +23,10 @@ def _required(name: str) -> str:
 
 
 def config_from_environment() -> GatewayConfig:
-    """Read VALKEY_URL, API_KEY_PEPPER (hex, 32 bytes), POD_KEY and SPOOL_DIR; exits naming a bad one."""
+    """Read VALKEY_URL, API_KEY_PEPPER (hex, 32 bytes), POD_KEY, SPOOL_DIR and, if given, TRUSTED_PROXIES.
+
+    Exits naming a bad one.
+    """
     try:
         pepper = bytes.fromhex(_required("API_KEY_PEPPER"))
     except ValueError:
@@ -34,7 +38,16 @@ def config_from_environment() -> GatewayConfig:
         api_key_pepper=pepper,
         pod_key=_required("POD_KEY"),
         spool_dir=Path(_required("SPOOL_DIR")),
+        trusted_proxies=_trusted_proxies(),
     )
+
+
+def _trusted_proxies() -> tuple[Network, ...]:
+    words = os.environ.get("TRUSTED_PROXIES", "").split(",")
+    try:
+        return tuple(network(word) for word in words if word.strip())
+    except ValueError as fault:
+        sys.exit(f"TRUSTED_PROXIES must be networks like 10.1.0.0/16: {fault}.")
 
 
 class Standalone:
@@ -76,6 +89,8 @@ def main() -> None:
         host=options.host,
         port=options.port,
         access_log=False,
+        # It would believe the header of anybody on this machine; the gateway reads it itself.
+        proxy_headers=False,
         log_level="warning",
         timeout_graceful_shutdown=options.grace_seconds,
     )

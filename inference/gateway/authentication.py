@@ -2,17 +2,22 @@
 
 import hmac
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from inference.gateway.contract import Principal
+from inference.gateway.entries import KeyEntry, Refusal
 from inference.gateway.faults import (
+    AddressNotAllowed,
     InvalidApiKey,
     MismatchedOrganization,
     MismatchedProject,
     PermissionMissing,
+    Refused,
 )
+from inference.gateway.http import Exchange
 from inference.gateway.ids import rendered
 from inference.gateway.snapshot import Snapshot
+from kernel.addresses import Network, client_address, is_within
 
 _MAX_SECRET_BYTES = 256
 _MISSING = (
@@ -23,27 +28,55 @@ _INCORRECT = "Incorrect API key provided. You can find your API keys in the cons
 
 
 class Authenticator:
-    """Turns request headers into a principal."""
+    """Turns a request's headers and address into a principal."""
 
-    def __init__(self, snapshot: Snapshot, pepper: bytes) -> None:
-        self._snapshot, self._pepper = snapshot, pepper
+    def __init__(self, snapshot: Snapshot, pepper: bytes, *, trusted_proxies: Sequence[Network] = ()) -> None:
+        self._snapshot, self._pepper, self._trusted = snapshot, pepper, tuple(trusted_proxies)
 
-    async def principal(self, headers: Mapping[bytes, bytes]) -> Principal:
-        """The key's principal. Raises `InvalidApiKey`, `Mismatched…`, `SnapshotUnavailable`."""
+    async def principal(self, exchange: Exchange) -> Principal:
+        """The key's principal in the project that the request names, or in the key's own.
+
+        Raises `InvalidApiKey`, `AddressNotAllowed`, `Mismatched…`, `Refused`, `SnapshotUnavailable`.
+        """
+        headers = exchange.headers
         digest = hmac.digest(self._pepper, _secret(headers), "sha256").hex()
         entry = await self._snapshot.key(digest)
         if entry is None:
             raise InvalidApiKey(_INCORRECT)
         if entry.expires_at is not None and entry.expires_at <= time.time():
             raise InvalidApiKey("This API key has expired.")
-        principal = entry.principal
-        project = headers.get(b"openai-project")
-        if project and project.decode("latin-1") != rendered("proj_", principal.project_id):
-            raise MismatchedProject("OpenAI-Project header should match project for API key.")
+        self._check_address(entry, exchange)
         organization = headers.get(b"openai-organization")
-        if organization and organization.decode("latin-1") != rendered("org-", principal.organization_id):
+        if organization and organization.decode("latin-1") != rendered("org-", entry.organization_id):
             raise MismatchedOrganization("OpenAI-Organization header should match organization for API key.")
-        return principal
+        project_id = _chosen(entry, headers.get(b"openai-project"))
+        project = await self._snapshot.project(project_id)
+        refuse(entry.refusal or (project.refusal if project else None))
+        return entry.principal(project_id)
+
+    def _check_address(self, entry: KeyEntry, exchange: Exchange) -> None:
+        if not entry.networks:
+            return
+        address = client_address(exchange.peer, exchange.forwarded_for, self._trusted)
+        if not is_within(address, entry.networks):
+            raise AddressNotAllowed("This API key may not be used from your network address.")
+
+
+def refuse(refusal: Refusal | None) -> None:
+    """Raise `Refused` where there is a refusal."""
+    if refusal is not None:
+        raise Refused(refusal.code, refusal.message)
+
+
+def _chosen(entry: KeyEntry, named: bytes | None) -> str:
+    """The project that the header names, if the key works there; without a header the key's own."""
+    if not named:
+        return entry.project_id
+    text = named.decode("latin-1")
+    for project_id in entry.projects:
+        if text == rendered("proj_", project_id):
+            return project_id
+    raise MismatchedProject("OpenAI-Project header should match a project of the API key.")
 
 
 def _secret(headers: Mapping[bytes, bytes]) -> bytes:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+from kernel.addresses import Network
+
 Role = Literal["system", "user", "assistant"]
 FinishReason = Literal["stop", "length"]
 
@@ -14,13 +16,15 @@ class GatewayConfig:
     """Everything the gateway is told. It reads no environment and no settings of its own.
 
     `api_key_pepper` is the 32-byte key of the HMAC by which API keys are looked up; `pod_key` is the bearer
-    token sent to pods; `spool_dir` receives usage records while Valkey is down. Durations are in seconds.
+    token sent to pods; `spool_dir` receives usage records while Valkey is down; `X-Forwarded-For` is believed
+    of `trusted_proxies` only. Durations are in seconds.
     """
 
     valkey_url: str
     api_key_pepper: bytes = field(repr=False)
     pod_key: str = field(repr=False)
     spool_dir: Path
+    trusted_proxies: tuple[Network, ...] = ()
     snapshot_max_age_seconds: float = 30.0
     snapshot_outage_seconds: float = 60.0
     valkey_timeout_seconds: float = 1.0
@@ -38,13 +42,19 @@ class GatewayConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Principal:
-    """Who asks. Ids are UUID strings; `key_id` is None for a console user, `user_id` None for an API key."""
+    """Who asks. Ids are UUID strings; `key_id` is None for a console user, `user_id` None for an API key.
+
+    `models` are the only aliases that may be used; empty restricts nothing. `maker_id` is the person who made
+    the key: what it uses counts as theirs.
+    """
 
     organization_id: str
     project_id: str
     key_id: str | None
     user_id: str | None
     permissions: frozenset[str]
+    maker_id: str | None = None
+    models: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

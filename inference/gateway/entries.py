@@ -7,12 +7,16 @@ from typing import Any
 import orjson
 
 from inference.backends.interface import BackendAddress
+from inference.gateway.bounds import LimitsEntry, PricesEntry, read_limits, read_prices
 from inference.gateway.contract import Principal
+from kernel.addresses import Network, network
 
 READY = "lw:snapshot:ready"
 CHANGED = "lw:snapshot:changed"
 KEY_PREFIX = "lw:snapshot:key:"
 PROJECT_PREFIX = "lw:snapshot:project:"
+LIMITS_PREFIX = "lw:snapshot:limits:"
+PRICES = "lw:snapshot:prices"
 
 
 class UnreadableEntry(Exception):
@@ -20,11 +24,42 @@ class UnreadableEntry(Exception):
 
 
 @dataclass(frozen=True)
-class KeyEntry:
-    """An API key. `expires_at` is in Unix seconds."""
+class Refusal:
+    """Why nothing may be done, in the control plane's words."""
 
-    principal: Principal
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyEntry:
+    """One secret of an API key. `expires_at` is in Unix seconds.
+
+    `projects` maps each project in which the key works to what it may do there now; its own is
+    `project_id`. Empty `models` and `networks` restrict nothing.
+    """
+
+    key_id: str
+    organization_id: str
+    project_id: str
+    projects: Mapping[str, frozenset[str]]
+    models: frozenset[str]
+    networks: tuple[Network, ...]
     expires_at: float | None
+    refusal: Refusal | None
+    maker_id: str | None = None
+
+    def principal(self, project_id: str) -> Principal:
+        """The key as the one who asks, in one of its projects."""
+        return Principal(
+            organization_id=self.organization_id,
+            project_id=project_id,
+            key_id=self.key_id,
+            user_id=None,
+            permissions=self.projects[project_id],
+            models=self.models,
+            maker_id=self.maker_id,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +81,7 @@ class Deployment:
     default_max_tokens: int | None
     special_tokens: tuple[str, ...] = ()
     adds_bos: bool = False
+    base_model: str = ""
 
     @property
     def served_as(self) -> str:
@@ -55,40 +91,67 @@ class Deployment:
 
 @dataclass(frozen=True)
 class ProjectEntry:
-    """A project's deployments by alias."""
+    """A project's deployments by alias, and which aliases it may use: only those listed, or all but those."""
 
     organization_id: str
     project_id: str
     deployments: Mapping[str, Deployment]
+    refusal: Refusal | None = None
+    listed: frozenset[str] | None = None
+    denies_listed: bool = False
+
+    def allows(self, model: str) -> bool:
+        """Whether the project may use a model of this name, were there one."""
+        return self.listed is None or (model in self.listed) != self.denies_listed
 
 
-Entry = KeyEntry | ProjectEntry
+Entry = KeyEntry | ProjectEntry | LimitsEntry | PricesEntry
 
 
 def read_entry(name: str, value: bytes | str) -> Entry:
     """Parse the value of a snapshot key. Raises `UnreadableEntry`."""
     try:
         document = orjson.loads(value)
+        if name.startswith(LIMITS_PREFIX):
+            return read_limits(document)
+        if name == PRICES:
+            return read_prices(document)
         return _key(document) if name.startswith(KEY_PREFIX) else _project(document)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnreadableEntry(f"{name}: {type(error).__name__}") from error
 
 
 def _key(document: dict[str, Any]) -> KeyEntry:
-    principal = Principal(
-        organization_id=str(document["organization_id"]),
-        project_id=str(document["project_id"]),
+    own, expires_at = str(document["project_id"]), document.get("expires_at")
+    further = {str(name): frozenset(held) for name, held in (document.get("projects") or {}).items()}
+    return KeyEntry(
         key_id=str(document["key_id"]),
-        user_id=None,
-        permissions=frozenset(document["permissions"]),
+        organization_id=str(document["organization_id"]),
+        project_id=own,
+        projects={**further, own: frozenset(document["permissions"])},
+        models=frozenset(document.get("models") or ()),
+        networks=tuple(network(text) for text in document.get("networks") or ()),
+        expires_at=None if expires_at is None else float(expires_at),
+        refusal=_refusal(document),
+        maker_id=str(document["maker_id"]) if document.get("maker_id") else None,
     )
-    expires_at = document.get("expires_at")
-    return KeyEntry(principal, None if expires_at is None else float(expires_at))
 
 
 def _project(document: dict[str, Any]) -> ProjectEntry:
-    deployments = {one["alias"]: _deployment(one) for one in document["deployments"]}
-    return ProjectEntry(str(document["organization_id"]), str(document["project_id"]), deployments)
+    listed = document.get("models")
+    return ProjectEntry(
+        organization_id=str(document["organization_id"]),
+        project_id=str(document["project_id"]),
+        deployments={one["alias"]: _deployment(one) for one in document["deployments"]},
+        refusal=_refusal(document),
+        listed=None if listed is None else frozenset(listed["model_ids"]),
+        denies_listed=listed is not None and listed["mode"] == "deny_list",
+    )
+
+
+def _refusal(document: dict[str, Any]) -> Refusal | None:
+    refusal = document.get("refusal")
+    return Refusal(str(refusal["code"]), str(refusal["message"])) if refusal else None
 
 
 def _deployment(document: dict[str, Any]) -> Deployment:
@@ -111,4 +174,5 @@ def _deployment(document: dict[str, Any]) -> Deployment:
         default_max_tokens=None if default_max_tokens is None else int(default_max_tokens),
         special_tokens=tuple(document.get("special_tokens") or ()),
         adds_bos=bool(document.get("adds_bos", False)),
+        base_model=str(document.get("base_model") or ""),
     )

@@ -11,6 +11,8 @@ class GatewayFault(DomainError):
     ) -> None:
         super().__init__(message, param=param)
         self.retry_after_seconds = retry_after_seconds
+        # Further headers of the answer.
+        self.headers: list[tuple[bytes, bytes]] = []
 
 
 class InvalidRequest(GatewayFault):
@@ -103,6 +105,28 @@ class PermissionMissing(GatewayFault):
     status, code = 403, "insufficient_permissions"
 
 
+class AddressNotAllowed(GatewayFault):
+    """The key is bound to networks, and the request comes from none of them."""
+
+    status, code = 401, "ip_not_authorized"
+
+
+class Refused(GatewayFault):
+    """The organization, the project or the key's maker is out of service; the control plane says why."""
+
+    status, code = 403, "refused"
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class ModelNotAllowed(GatewayFault):
+    """The project or the key may not use the model, whether or not there is one."""
+
+    status, code = 403, "model_not_found"
+
+
 class UnknownRoute(GatewayFault):
     """Nothing is served at this path."""
 
@@ -125,6 +149,12 @@ class ModelOverloaded(GatewayFault):
     """The pod takes no more requests now."""
 
     status, code = 429, "model_overloaded"
+
+
+class LimitReached(GatewayFault):
+    """A limit of the organization, or of a project, group, member or key of it; `param` is its kind."""
+
+    status, code = 429, "limit_reached"
 
 
 class GatewayOverloaded(GatewayFault):

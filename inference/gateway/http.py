@@ -34,11 +34,12 @@ class Exchange:
     """One request and its answer. `status` is 0 until the answer has begun; `facts` go to the log line."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._receive, self._send = receive, send
+        self._scope, self._receive, self._send = scope, receive, send
         self._began = time.perf_counter()
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.peer: str = (scope.get("client") or ("", 0))[0]
         self.request_id: UUID = uuid7()
         self.extra_headers: Headers = []
         self.status = 0
@@ -48,6 +49,12 @@ class Exchange:
     def elapsed_ms(self) -> float:
         """Milliseconds since the request arrived."""
         return (time.perf_counter() - self._began) * 1000
+
+    @property
+    def forwarded_for(self) -> str:
+        """What `X-Forwarded-For` says, all of its lines in their order."""
+        lines = [value for name, value in self._scope["headers"] if name == b"x-forwarded-for"]
+        return b",".join(lines).decode("latin-1")
 
     async def body(self, config: GatewayConfig) -> bytes:
         """The whole body. Raises `BodyTooLarge`, `BodyTimedOut`, `UnsupportedMediaType`, `ClientLeft`."""
@@ -95,6 +102,7 @@ class Exchange:
 
     async def answer_fault(self, fault: GatewayFault) -> None:
         """OpenAI's error object."""
+        self.extra_headers += fault.headers
         if fault.retry_after_seconds is not None:
             self.extra_headers.append((b"retry-after", b"%d" % fault.retry_after_seconds))
         if fault.status == 401:

@@ -3,7 +3,7 @@
 import orjson
 
 from inference.gateway.authentication import Authenticator, must
-from inference.gateway.completion import Completer
+from inference.gateway.completion import Completer, may_use
 from inference.gateway.http import Exchange
 from inference.gateway.rendering import model_object
 from inference.gateway.snapshot import Snapshot
@@ -19,7 +19,7 @@ class ModelsSurface:
 
     async def serve(self, exchange: Exchange) -> None:
         """Answer one request. Raises `GatewayFault`."""
-        principal = await self._authenticator.principal(exchange.headers)
+        principal = await self._authenticator.principal(exchange)
         must(principal, "inference.complete")
         organization_id = principal.organization_id
         exchange.facts.update(project_id=principal.project_id, key_id=principal.key_id)
@@ -30,5 +30,9 @@ class ModelsSurface:
         else:
             project = await self._snapshot.project(principal.project_id)
             deployments = project.deployments.values() if project else ()
-            ready = [model_object(one, organization_id) for one in deployments if one.state == "ready"]
+            ready = [
+                model_object(one, organization_id)
+                for one in deployments
+                if one.state == "ready" and may_use(principal, project, one.alias)
+            ]
             await exchange.answer(orjson.dumps({"object": "list", "data": ready}))

@@ -33,6 +33,7 @@ gateway = Gateway(
         api_key_pepper=settings.API_KEY_PEPPER,
         pod_key=settings.POD_KEY,
         spool_dir=settings.SPOOL_DIR,
+        trusted_proxies=tuple(settings.TRUSTED_PROXIES),
     )
 )
 websockets = AuthMiddlewareStack(URLRouter(websocket_urlpatterns(gateway)))
