@@ -1,15 +1,19 @@
 """The serving snapshot's entries as they are written: names and JSON values (docs/serving.md)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 import orjson
 from django.conf import settings
+from django.utils import timezone
 
 from inference.deployments.models import Deployment
+from kernel.errors import DomainError
 from tenants.access.models import ApiKey
-from tenants.organizations.models import Project
+from tenants.access.powers import Powers, is_of_a_person, powers_of
+from tenants.organizations.models import Organization, Project
+from tenants.organizations.refusals import refusal_of
 from training.registry.models import BaseModel
 
 READY = "lw:snapshot:ready"
@@ -22,18 +26,31 @@ DEFAULT_MAX_TOKENS = 1024
 Entries = dict[str, bytes | None]
 
 
-def entries_of_keys(keys: Iterable[ApiKey]) -> Entries:
-    """One entry for each key; None, which means to remove it, for a revoked one."""
-    return {
-        KEY_PREFIX + key.secret_hash: None if key.revoked_at is not None else _encoded(_key(key))
-        for key in keys
-    }
+def entries_of_keys(keys: Sequence[ApiKey]) -> Entries:
+    """One entry for each secret of keys of the current organization; None, to remove it, of one that is dead.
+
+    While a rotation overlaps, a key has two. Administration keys are no business of the gateways.
+    """
+    powers = powers_of(keys)
+    entries: Entries = {}
+    for key in keys:
+        if key.previous_hash:
+            until = key.previous_until
+            entries[KEY_PREFIX + key.previous_hash] = _secret(key, powers[key.pk], until=until)
+        entries[KEY_PREFIX + key.secret_hash] = _secret(key, powers[key.pk])
+    return entries
+
+
+def opens_something(key: ApiKey) -> bool:
+    """Whether a gateway may know the key at all."""
+    return key.revoked_at is None and key.project_id is not None
 
 
 def entries_of_projects(projects: Iterable[Project]) -> Entries:
     """One entry for each project, with all its deployments; reads the database in the current scope."""
     wanted = {project.pk: project for project in projects}
     bases = {base.name: base for base in BaseModel.objects.all()}
+    organizations = Organization.objects.in_bulk([project.organization_id for project in wanted.values()])
     deployments: dict[Any, list[dict[str, Any]]] = {pk: [] for pk in wanted}
     for row in Deployment.objects.filter(project_id__in=list(wanted)).order_by("pk"):
         deployments[row.project_id].append(_deployment(row, bases.get(row.base_model)))
@@ -42,6 +59,8 @@ def entries_of_projects(projects: Iterable[Project]) -> Entries:
             {
                 "organization_id": str(project.organization_id),
                 "project_id": str(pk),
+                "refusal": _refusal(refusal_of(organizations[project.organization_id], project)),
+                "models": _listed(project),
                 "deployments": deployments[pk],
             }
         )
@@ -54,15 +73,37 @@ def adapter_id_of(deployment: Deployment) -> str | None:
     return f"adapter-{deployment.digest}" if deployment.model_version_id else None
 
 
-def _key(key: ApiKey) -> dict[str, Any]:
-    return {
-        "key_id": str(key.pk),
-        "organization_id": str(key.organization_id),
-        "project_id": str(key.project_id),
-        "name": key.name,
-        "permissions": sorted(key.permissions),
-        "expires_at": _unix(key.expires_at) if key.expires_at else None,
-    }
+def _secret(key: ApiKey, powers: Powers, *, until: datetime | None = None) -> bytes | None:
+    """The entry of one of a key's secrets; with `until`, of the one that opens no longer than that."""
+    ends = min((moment for moment in (key.expires_at, until) if moment is not None), default=None)
+    if not opens_something(key) or (until is not None and until <= timezone.now()):
+        return None
+    held = {str(pk): sorted(permissions) for pk, permissions in powers.in_projects.items()}
+    return _encoded(
+        {
+            "key_id": str(key.pk),
+            "organization_id": str(key.organization_id),
+            "project_id": str(key.project_id),
+            "name": key.name,
+            "maker_id": str(key.created_by_id) if is_of_a_person(key) else None,
+            "permissions": held.pop(str(key.project_id)),
+            "projects": held,
+            "models": key.allowed_models,
+            "networks": key.allowed_networks,
+            "expires_at": _unix(ends) if ends else None,
+            "refusal": _refusal(powers.refusal),
+        }
+    )
+
+
+def _refusal(refusal: DomainError | None) -> dict[str, str] | None:
+    return {"code": refusal.code, "message": refusal.message} if refusal else None
+
+
+def _listed(project: Project) -> dict[str, Any] | None:
+    if project.model_list is None:
+        return None
+    return {"mode": project.model_list_mode, "model_ids": project.model_list}
 
 
 def _deployment(deployment: Deployment, base: BaseModel | None) -> dict[str, Any]:

@@ -4,6 +4,7 @@ PostgreSQL is the truth, Valkey the copy. Reading and writing happen under one l
 before a change can never overwrite what was published after it (a revoked key must not come back).
 """
 
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any, cast
 from uuid import UUID
@@ -11,6 +12,7 @@ from uuid import UUID
 import structlog
 from django.db import connection
 from django.db.models import Model
+from django.utils import timezone
 
 from inference.deployments.entries import (
     CHANGED,
@@ -26,6 +28,8 @@ from kernel.tenancy.scope import across_tenants, acting_for
 from tenants.access.models import ApiKey
 from tenants.organizations.models import Project
 
+# Of each key whose change was told: the names of the entries that its secrets have.
+SECRETS_PREFIX = "lw:snapshot:secrets:"
 LOCK = 7_203_116
 BATCH = 500
 
@@ -33,10 +37,50 @@ log = structlog.get_logger()
 
 
 def publish_key(organization_id: UUID, key_id: UUID) -> None:
-    """Publish one API key as it is now; a revoked one disappears. Raises `redis.RedisError`."""
+    """Publish one API key as it is now; secrets that open nothing any more disappear.
+
+    Raises `redis.RedisError`.
+    """
     with acting_for(organization_id):
         _lock()
-        _write(entries_of_keys(ApiKey.objects.filter(pk=key_id)))
+        entries = entries_of_keys(list(ApiKey.objects.filter(pk=key_id)))
+        # What was published of it before, since a row does not remember all the secrets it ever had.
+        index = f"{SECRETS_PREFIX}{key_id}"
+        before = cast(set[bytes], valkey().smembers(index))
+        _write({**{name.decode(): None for name in before}, **entries})
+        valkey().delete(index)
+        if living := [name for name, value in entries.items() if value is not None]:
+            valkey().sadd(index, *living)
+
+
+def publish_keys_of_people(organization_id: UUID) -> None:
+    """Publish the keys that are bounded by what a member may do. Raises `redis.RedisError`."""
+    after: UUID | None = None
+    while True:
+        with acting_for(organization_id):
+            _lock()
+            keys = list(
+                _rows(ApiKey, after).filter(revoked_at=None, service_account=None, created_by__isnull=False)[
+                    :BATCH
+                ]
+            )
+            _write(entries_of_keys(keys))
+        if len(keys) < BATCH:
+            return
+        after = keys[-1].pk
+
+
+def publish_projects(organization_id: UUID) -> None:
+    """Publish all of an organization's projects. Raises `redis.RedisError`."""
+    after: UUID | None = None
+    while True:
+        with acting_for(organization_id):
+            _lock()
+            projects = list(_rows(Project, after)[:BATCH])
+            _write(entries_of_projects(projects))
+        if len(projects) < BATCH:
+            return
+        after = projects[-1].pk
 
 
 def publish_project(organization_id: UUID, project_id: UUID) -> None:
@@ -52,10 +96,10 @@ def publish_everything() -> int:
     Only then does the snapshot count as ready. Raises `redis.RedisError`.
     """
     changed = 0
-    for after in _batches(Project):
-        changed += _write_batch(Project, after)
-    for after in _batches(ApiKey):
-        changed += _write_batch(ApiKey, after)
+    for batch in _batches(Project):
+        changed += _write_projects(batch)
+    for batch in _batches(ApiKey):
+        changed += _write_keys(batch)
     changed += _remove_unknown(PROJECT_PREFIX) + _remove_unknown(KEY_PREFIX)
     if not is_ready():
         valkey().set(READY, "1")
@@ -74,25 +118,38 @@ def _lock() -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
 
 
-def _batches(kind: type[Model]) -> Iterator[UUID | None]:
-    """The id before each batch, the first being None."""
+Batch = list[tuple[UUID, UUID]]
+"""Organization and row."""
+
+
+def _batches(kind: type[Model]) -> Iterator[Batch]:
     after: UUID | None = None
     while True:
         with across_tenants():
-            found = list(_rows(kind, after).values_list("pk", flat=True)[:BATCH])
+            found = list(_rows(kind, after).values_list("organization_id", "pk")[:BATCH])
         if not found:
             return
-        yield after
-        after = found[-1]
+        yield found
+        after = found[-1][1]
 
 
-def _write_batch(kind: type[Model], after: UUID | None) -> int:
+def _write_projects(batch: Batch) -> int:
     with across_tenants():
         _lock()
-        rows = list(_rows(kind, after)[:BATCH])
-        if kind is Project:
-            return _write(entries_of_projects(cast(list[Project], rows)))
-        return _write(entries_of_keys(cast(list[ApiKey], rows)))
+        return _write(entries_of_projects(Project.objects.filter(pk__in=[pk for _, pk in batch])))
+
+
+def _write_keys(batch: Batch) -> int:
+    """What a key may do follows from its maker's roles, which only their organization's scope can read."""
+    by_organization: dict[UUID, list[UUID]] = defaultdict(list)
+    for organization_id, pk in batch:
+        by_organization[organization_id].append(pk)
+    changed = 0
+    for organization_id, pks in by_organization.items():
+        with acting_for(organization_id):
+            _lock()
+            changed += _write(entries_of_keys(list(ApiKey.objects.filter(pk__in=pks))))
+    return changed
 
 
 def _rows(kind: Any, after: UUID | None) -> Any:
@@ -123,9 +180,10 @@ def _remove_unless_known(prefix: str, names: list[str]) -> int:
 
 
 def _known_keys(hashes: list[str]) -> set[str]:
-    return set(
-        ApiKey.objects.filter(secret_hash__in=hashes, revoked_at=None).values_list("secret_hash", flat=True)
-    )
+    live = ApiKey.objects.filter(revoked_at=None, project__isnull=False)
+    present = live.filter(secret_hash__in=hashes).values_list("secret_hash", flat=True)
+    rotated_out = live.filter(previous_hash__in=hashes, previous_until__gt=timezone.now())
+    return {*present, *rotated_out.values_list("previous_hash", flat=True)}
 
 
 def _known_projects(texts: list[str]) -> set[str]:

@@ -6,6 +6,8 @@ from celery import shared_task
 
 from inference.deployments import execution, happenings, reconciliation, services, snapshot
 from kernel.events.subscribers import Event, subscriber
+from tenants.access.services import keys, roles
+from tenants.organizations.services import projects
 from training.registry.models import ModelVersion
 
 CHANGES = (
@@ -17,15 +19,34 @@ CHANGES = (
     happenings.LOST,
     happenings.REBASED,
 )
+ORGANIZATION_CHANGES = (
+    "tenants.organization.suspended.v1",
+    "tenants.organization.resumed.v1",
+    "tenants.organization.closing.v1",
+    "tenants.organization.reopened.v1",
+    "tenants.organization.closed.v1",
+)
 
 
-@subscriber("tenants.api_key.created.v1", "tenants.api_key.revoked.v1", holds_scope=False)
+@subscriber(keys.CREATED, keys.CHANGED, keys.REVOKED, holds_scope=False)
 def publish_api_key(event: Event, *, organization_id: UUID) -> None:
-    """Tell the gateways of a key that was made or revoked."""
+    """Tell the gateways of a key that was made, changed or revoked."""
     snapshot.publish_key(organization_id, event.aggregate_id)
 
 
-@subscriber(*CHANGES, holds_scope=False)
+@subscriber(roles.STANDING_CHANGED, holds_scope=False)
+def publish_keys_of_people(event: Event, *, organization_id: UUID) -> None:
+    """What a member may do has changed, and so has what their keys may do."""
+    snapshot.publish_keys_of_people(organization_id)
+
+
+@subscriber(*ORGANIZATION_CHANGES, holds_scope=False)
+def publish_projects(event: Event, *, organization_id: UUID) -> None:
+    """An organization was suspended, closed or let go on: tell the gateways."""
+    snapshot.publish_projects(organization_id)
+
+
+@subscriber(*CHANGES, projects.CHANGED, projects.ARCHIVED, holds_scope=False)
 def publish_project(event: Event, *, organization_id: UUID) -> None:
     """Tell the gateways what a project serves now."""
     if event.project_id is not None:

@@ -122,9 +122,7 @@ def rotate_key(key: ApiKey, *, overlap_seconds: int, by: Principal) -> NewKey:
 
 def revoke_api_key(key: ApiKey, by: Principal | None = None, *, reason: str = "") -> None:
     """End a key at once, both its secrets; the gateway hears of it through the event."""
-    changed = ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(
-        revoked_at=Now(), previous_hash="", previous_until=None
-    )
+    changed = ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=Now())
     if not changed:
         raise NotFound("There is no such key, or it is revoked already.")
     why = {"reason": reason} if reason else {}
@@ -134,7 +132,7 @@ def revoke_api_key(key: ApiKey, by: Principal | None = None, *, reason: str = ""
 
 def end_overlap(key: ApiKey, *, reason: str) -> None:
     """Let a secret that is being rotated out open nothing any more; the present one goes on."""
-    ApiKey.objects.filter(pk=key.pk).update(previous_hash="", previous_until=None)
+    ApiKey.objects.filter(pk=key.pk).update(previous_until=Now())
     record("key.update", key.public_id, after={"previous_secret": "ended"}, reason=reason, **_place(key))
     tell(CHANGED, key)
 
