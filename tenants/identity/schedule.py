@@ -1,0 +1,8 @@
+"""What beat does for identity."""
+
+from typing import Any
+
+SCHEDULE: dict[str, dict[str, Any]] = {
+    # Each domain is due once a day; whichever process leads finds those that are.
+    "recheck-domains": {"task": "tenants.identity.tasks.recheck_domains", "schedule": 900.0},
+}

@@ -1,0 +1,11 @@
+"""The worker's doors to identity."""
+
+from celery import shared_task
+
+from tenants.identity.sso import domains
+
+
+@shared_task(name="tenants.identity.tasks.recheck_domains")
+def recheck_domains() -> None:
+    """Look for the proofs of verified domains again."""
+    domains.recheck_domains()
