@@ -8,6 +8,7 @@ import os
 import socket
 from collections import defaultdict
 from collections.abc import Mapping
+from datetime import datetime
 from functools import lru_cache
 from typing import cast
 from uuid import UUID
@@ -17,9 +18,12 @@ import structlog
 from django.conf import settings
 from django.db import connection
 
+from inference.usage.charges import charges_of
 from inference.usage.models import UsageRecord
 from inference.usage.records import Malformed, read_record
-from kernel.tenancy.scope import acting_for
+from kernel.tenancy.scope import acting_for, current_organization_id
+from tenants.access.services import uses
+from tenants.limits.services import spend
 from tenants.organizations.models import Project
 
 STREAM = "lw:usage"
@@ -31,6 +35,7 @@ MAX_BATCHES = 40
 # Longer than any batch takes: what is pending longer belongs to a process that died.
 ABANDONED_MILLISECONDS = 60_000
 MONTHS_AHEAD = 3
+LOCK = 7_203_117
 
 Entry = tuple[bytes, Mapping[bytes, bytes]]
 
@@ -87,11 +92,36 @@ def _store_for(organization_id: UUID, found: list[tuple[Entry, UsageRecord]]) ->
                 "pk", flat=True
             )
         )
-        rows = [record for _, record in found if record.project_id in own]
-        UsageRecord.objects.bulk_create(rows, ignore_conflicts=True)
+        records = [record for _, record in found if record.project_id in own]
+        _store_once(records)
+        uses.write_uses(_last_uses(records))
     for entry, record in found:
         if record.project_id not in own:
             _set_aside(entry, "foreign: the project is not the organization's", request_id=str(record.id))
+
+
+def _last_uses(records: list[UsageRecord]) -> dict[UUID, datetime]:
+    """When each key among the records was used last."""
+    found: dict[UUID, datetime] = {}
+    for record in records:
+        if record.key_id is not None:
+            found[record.key_id] = max(record.started_at, found.get(record.key_id, record.started_at))
+    return found
+
+
+def _store_once(records: list[UsageRecord]) -> None:
+    """Store what is not stored yet and charge for it, in the current organization."""
+    with connection.cursor() as cursor:
+        # Two drains may hold the same entries, one having taken them for abandoned: each is charged once.
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [LOCK, str(current_organization_id())]
+        )
+    known = set(
+        UsageRecord.objects.filter(pk__in=[record.id for record in records]).values_list("pk", flat=True)
+    )
+    fresh = {record.id: record for record in records if record.id not in known}
+    UsageRecord.objects.bulk_create(fresh.values())
+    spend.charge(charges_of(list(fresh.values())))
 
 
 def _set_aside(entry: Entry, reason: str, **ids: str) -> None:

@@ -18,6 +18,8 @@ from tenants.access.services import people
 from tenants.datasets.errors import BadFilename, FileEmpty, FileTooLarge, UnknownPurpose
 from tenants.datasets.happenings import tell
 from tenants.datasets.models import File, FileState
+from tenants.limits.services import storage
+from tenants.limits.services.bounds import Caller
 from tenants.organizations.models import Project
 
 PURPOSE = "fine-tune"
@@ -58,13 +60,22 @@ def bring_file(stream: Upload, facts: FileFacts, *, by: Principal) -> File:
     """Encrypt and store the bytes, then register the file; validation follows by event.
 
     The bytes are stored before the row exists: a crash in between leaves an unreadable orphan object and
-    never a file without bytes. Opens its own scope. Raises the faults of `tenants.datasets.errors`.
+    never a file without bytes. Opens its own scope. Raises the faults of `tenants.datasets.errors`, and
+    `StorageLimitReached`.
     """
     facts.check()
     file_id = ids.uuid7()
     key = object_key(by.organization_id, "files", file_id)
-    stored = objects.put(by.organization_id, key, stream)
     with acting_for(by.organization_id):
+        storage.reserve(file_id, facts.size_bytes, Caller(by.project_id, by.user_id))
+    try:
+        stored = objects.put(by.organization_id, key, stream)
+    except BaseException:
+        with acting_for(by.organization_id):
+            storage.release(file_id)
+        raise
+    with acting_for(by.organization_id):
+        storage.release(file_id)
         file: File = File.objects.create(
             id=file_id,
             project=Project.objects.get(pk=by.project_id),

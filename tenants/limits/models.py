@@ -1,11 +1,14 @@
-"""What the operator offers: plans, the price book, how people may sign up; and the platform's own trail."""
+"""What the operator offers (plans, prices, sign-up), and what an organization allows itself and has used."""
 
 from typing import Any
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 
 from kernel import ids
+from kernel.tenancy.models import TenantOwned
+from tenants.limits.kinds import Kind, Scope
 
 UNLIMITED_PLAN = "self_hosted"
 FREE_PLAN = "free"
@@ -97,3 +100,122 @@ class PlatformEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.actor} {self.action} {self.target}"
+
+
+class Limit(TenantOwned):
+    """A bound that an organization set itself, on all of it or on one project, group, member or key.
+
+    `subject_id` names which one (None for the organization; a member is named by the person's id). `model`
+    is the alias to which a rate of a project is confined, empty for all models.
+    """
+
+    scope = models.CharField(max_length=20, choices=[(scope.value, scope.value) for scope in Scope])
+    subject_id = models.UUIDField(null=True)
+    model = models.CharField(max_length=250, blank=True, default="")
+    kind = models.CharField(max_length=40, choices=[(kind.value, kind.value) for kind in Kind])
+    value = models.BigIntegerField()
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization_id", "scope", "subject_id", "model", "kind"],
+                name="limit_once",
+                nulls_distinct=False,
+            ),
+            models.CheckConstraint(condition=models.Q(value__gte=0), name="limit_not_negative"),
+            models.CheckConstraint(
+                condition=models.Q(scope="organization") ^ models.Q(subject_id__isnull=False),
+                name="limit_names_its_subject",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    @property
+    def public_id(self) -> str:
+        return ids.render("limit", self.id)
+
+
+class Use(TenantOwned):
+    """What was used of a kind in one day or month, by whom and where: the roll-up behind limits by period.
+
+    Other rows are named by plain ids: what was used outlives the key, member or project.
+    """
+
+    kind = models.CharField(max_length=40)
+    period = models.DateField()
+    project_id = models.UUIDField()
+    user_id = models.UUIDField(null=True)
+    key_id = models.UUIDField(null=True)
+    amount = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization_id", "kind", "period", "project_id", "user_id", "key_id"],
+                name="use_once",
+                nulls_distinct=False,
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.amount} of {self.kind} in {self.period}"
+
+
+class StorageReservation(TenantOwned):
+    """Bytes that an upload under way will take. One whose process died no longer counts after an hour."""
+
+    project_id = models.UUIDField()
+    user_id = models.UUIDField(null=True)
+    bytes = models.BigIntegerField()
+    expires_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.bytes} bytes until {self.expires_at}"
+
+
+class SpendAlert(TenantOwned):
+    """Who is told by e-mail when a month's spend passes an amount, of one project or of all.
+
+    `told_for` is the month in which they were told last.
+    """
+
+    project_id = models.UUIDField(null=True)
+    threshold_microunits = models.BigIntegerField()
+    recipients: "ArrayField[Any, Any]" = ArrayField(models.EmailField(max_length=254))
+    subject_prefix = models.CharField(max_length=200, blank=True)
+    told_for = models.DateField(null=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    @property
+    def public_id(self) -> str:
+        return ids.render("alert", self.id)
+
+
+class ReachedThreshold(TenantOwned):
+    """That a share of a limit was used in a period, so that it is told once. `percent` is 50, 80 or 100."""
+
+    scope = models.CharField(max_length=20)
+    subject_id = models.UUIDField(null=True)
+    kind = models.CharField(max_length=40)
+    period = models.DateField()
+    percent = models.PositiveSmallIntegerField()
+    reached_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization_id", "scope", "subject_id", "kind", "period", "percent"],
+                name="threshold_told_once",
+                nulls_distinct=False,
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.percent} % of {self.kind} in {self.period}"

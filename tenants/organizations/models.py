@@ -33,6 +33,8 @@ class Organization(models.Model):
     state_reason = models.CharField(max_length=500, blank=True)
     # When a closing organization is erased.
     erase_at = models.DateTimeField(null=True)
+    # When nothing of a closed organization was left but this row.
+    erased_at = models.DateTimeField(null=True)
     plan = models.CharField(max_length=50, default="free")
     # In OpenAI's words: what is kept of requests, and for how long.
     data_retention = models.CharField(max_length=50, default="zero_data_retention")
@@ -83,3 +85,22 @@ class ProjectOwned(TenantOwned):
 
     class Meta:
         abstract = True
+
+
+class SupportAccess(TenantOwned):
+    """An organization's consent that the platform's operator looks in, until it ends or is withdrawn."""
+
+    reason = models.CharField(max_length=500)
+    created_at = models.DateTimeField(db_default=Now())
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    @property
+    def public_id(self) -> str:
+        return ids.render("support", self.id)

@@ -12,6 +12,7 @@ from kernel.errors import NotFound
 from tenants.access.models import User
 from tenants.access.principal import Principal
 from tenants.datasets.models import File, FileState
+from tenants.limits.services.training import Training, require_training_left
 from tenants.organizations.models import Organization, Project
 from training.jobs import states, validation
 from training.jobs.errors import FileUnknown, FileUnusable, ModelUnknown, NotCancellable
@@ -28,9 +29,10 @@ MAX_SLUG_CHARACTERS = 40
 def start_job(order: JobOrder, *, by: Principal) -> FineTuningJob:
     """Create a job in the current organization; it is queued as soon as its files are validated.
 
-    Raises `ModelUnknown`, `FileUnknown`, `FileUnusable`, each naming the parameter.
+    Raises `ModelUnknown`, `FileUnknown`, `FileUnusable`, each naming the parameter, and `LimitReached`.
     """
     base_model = _base_model(order.model)
+    require_training_left(Training(by.project_id, by.user_id, base_model.name))
     training_file = _file(order.training_file, "training_file", by.project_id)
     validation_file = (
         _file(order.validation_file, "validation_file", by.project_id) if order.validation_file else None

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from kernel.events.outbox import Happening, emit
+from training.jobs import accounting
 from training.jobs.models import FineTuningJob, JobEvent, JobState
 
 UPDATED = "training.job.updated.v1"
@@ -105,6 +106,7 @@ def run(job: FineTuningJob, *lines: Line, **changes: Any) -> None:
 def succeed(job: FineTuningJob) -> None:
     """The job's model answers."""
     _end(job, JobState.SUCCEEDED)
+    accounting.count_tokens(job)
     tell(
         job,
         Line(f"New fine-tuned model created: {job.alias}"),
@@ -137,5 +139,8 @@ def _end(job: FineTuningJob, to: JobState, **changes: Any) -> None:
 def _move(job: FineTuningJob, to: JobState, **changes: Any) -> None:
     if to not in WAYS[JobState(job.state)]:
         raise ImpossibleTransition(f"{job.public_id} cannot go from {job.state} to {to.value}.")
+    if job.state == JobState.RUNNING:
+        # The part of a heartbeat's interval that it ran last.
+        accounting.count_time(job)
     FineTuningJob.objects.filter(pk=job.pk).update(state=to, **changes)
     job.refresh_from_db()

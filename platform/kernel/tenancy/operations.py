@@ -167,3 +167,43 @@ class AppendOnly(TableRule):
             f'DROP TRIGGER append_only_truncate ON "{table}"',
             f'DROP FUNCTION "{table}_refuse"()',
         ]
+
+
+class ErasedWithItsOrganization(TableRule):
+    """Let an append-only table's rows go once their organization is closed, and not before.
+
+    Follows `AppendOnly`: an organization that leaves takes its log with it. The table may be of another
+    app than the migration's, which then depends on that app's.
+    """
+
+    def __init__(self, app_label: str, model_name: str, *, organization_table: str) -> None:
+        super().__init__(model_name)
+        self.app_label = app_label
+        self.organization_table = organization_table
+
+    def database_forwards(
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: Any, to_state: Any
+    ) -> None:
+        super().database_forwards(self.app_label, schema_editor, from_state, to_state)
+
+    def database_backwards(
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: Any, to_state: Any
+    ) -> None:
+        super().database_backwards(self.app_label, schema_editor, from_state, to_state)
+
+    def forwards(self, model: Any) -> list[str]:
+        table = model._meta.db_table
+        closed = f'SELECT FROM "{self.organization_table}" WHERE id = OLD.organization_id'
+        return [
+            f'CREATE OR REPLACE FUNCTION "{table}_refuse"() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN '
+            f"IF TG_OP = 'DELETE' AND EXISTS ({closed} AND state = 'closed' AND erase_at <= now()) "
+            f"THEN RETURN OLD; END IF; "
+            f"RAISE EXCEPTION '{table} is append-only' USING ERRCODE = '42501'; END $$"
+        ]
+
+    def backwards(self, model: Any) -> list[str]:
+        table = model._meta.db_table
+        return [
+            f'CREATE OR REPLACE FUNCTION "{table}_refuse"() RETURNS trigger LANGUAGE plpgsql AS '
+            f"$$ BEGIN RAISE EXCEPTION '{table} is append-only' USING ERRCODE = '42501'; END $$"
+        ]

@@ -10,10 +10,10 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from kernel.tenancy.scope import across_tenants, acting_for
-from training.jobs import states
+from training.jobs import accounting, states
 from training.jobs.errors import LeaseLost
 from training.jobs.models import FineTuningJob, JobState
-from training.jobs.states import Line
+from training.jobs.states import Fault, Line
 
 LEASE_SECONDS = 30
 HEARTBEAT_SECONDS = 10
@@ -81,11 +81,19 @@ def hold(lease: Lease) -> FineTuningJob:
 
 
 def renew(lease: Lease) -> bool:
-    """Go on holding the job for `LEASE_SECONDS` from now; False when it is not ours any more."""
+    """Go on holding the job for `LEASE_SECONDS` from now; False when it is not ours any more.
+
+    The time since the last heartbeat is counted; a job that uses up a limit with it fails here.
+    """
     with acting_for(lease.organization_id):
-        return bool(
-            _ours(lease).update(lease_until=Now() + timedelta(seconds=LEASE_SECONDS), heartbeat_at=Now())
-        )
+        job = _ours(lease).select_for_update(of=("self",)).select_related("base_model").first()
+        if job is None:
+            return False
+        if (limit := accounting.count_time(job)) is not None:
+            states.fail(job, Fault(limit.code, limit.message))
+            return False
+        _ours(lease).update(lease_until=Now() + timedelta(seconds=LEASE_SECONDS))
+        return True
 
 
 def is_held(lease: Lease) -> bool:

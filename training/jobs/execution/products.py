@@ -15,7 +15,7 @@ from kernel.storage import objects
 from kernel.storage.names import object_key
 from kernel.tenancy.scope import acting_for
 from training import recipes
-from training.jobs import states
+from training.jobs import accounting, states
 from training.jobs.errors import LeaseLost
 from training.jobs.execution import checkpoints, leases
 from training.jobs.execution.leases import Lease
@@ -114,6 +114,8 @@ def _register(
             lineage=lineage_of(job),
         )
     )
+    # A limit that this last stretch reaches stops the next job; this one's model is made.
+    accounting.count_time(job)
     FineTuningJob.objects.filter(pk=job.pk).update(
         model_version=version,
         trained_tokens=trained_tokens,

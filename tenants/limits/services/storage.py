@@ -1,0 +1,76 @@
+"""Room for files: reserved before the bytes are stored, so that uploads at once cannot overshoot together."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from django.apps import apps
+from django.db.models import Q, Sum
+from django.db.models.functions import Now
+
+from kernel.tenancy.scope import current_organization_id
+from tenants.limits.kinds import Kind, Scope, Subject
+from tenants.limits.models import StorageReservation
+from tenants.limits.refusals import StorageLimitReached
+from tenants.limits.services import membership
+from tenants.limits.services.bounds import Caller, bounds_for
+from tenants.organizations.models import Organization
+
+# Longer than any upload takes.
+RESERVED = timedelta(hours=1)
+
+
+def reserve(file_id: UUID, size_bytes: int, caller: Caller) -> None:
+    """Set bytes aside for an upload of the current organization. Raises `StorageLimitReached`.
+
+    Call it in a transaction of its own before the bytes are stored, and `release` afterwards: in the
+    transaction that registers the file, or when storing failed.
+    """
+    bounds = bounds_for(caller, {Kind.STORAGE_BYTES})
+    if not bounds or caller.project_id is None:
+        return
+    # One at a time, without holding up whoever only adds rows to the organization.
+    Organization.objects.select_for_update(no_key=True).get(pk=current_organization_id())
+    for bound in bounds:
+        held = used(bound.subject) + _reserved(bound.subject)
+        if held + size_bytes > bound.value:
+            raise StorageLimitReached(bound, used=held, wanted=size_bytes)
+    StorageReservation.objects.create(
+        id=file_id,
+        project_id=caller.project_id,
+        user_id=caller.user_id,
+        bytes=size_bytes,
+        expires_at=Now() + RESERVED,
+    )
+
+
+def release(file_id: UUID) -> None:
+    """Let go of what was set aside: the file is registered and counts itself, or there is none."""
+    StorageReservation.objects.filter(Q(pk=file_id) | Q(expires_at__lt=Now())).delete()
+
+
+def used(subject: Subject) -> int:
+    """How many bytes the files of a subject have."""
+    # Files live in a room that stands on this one, so their model is found by name.
+    files = apps.get_model("datasets", "File").objects.filter(deleted_at=None)
+    if subject.scope is Scope.PROJECT:
+        files = files.filter(project_id=subject.subject_id)
+    elif (people := _people(subject)) is not None:
+        files = files.filter(created_by_id__in=people)
+    return int(files.aggregate(total=Sum("bytes"))["total"] or 0)
+
+
+def _reserved(subject: Subject) -> int:
+    rows = StorageReservation.objects.filter(expires_at__gte=Now())
+    if subject.scope is Scope.PROJECT:
+        rows = rows.filter(project_id=subject.subject_id)
+    elif (people := _people(subject)) is not None:
+        rows = rows.filter(user_id__in=people)
+    return int(rows.aggregate(total=Sum("bytes"))["total"] or 0)
+
+
+def _people(subject: Subject) -> list[UUID] | None:
+    if subject.scope is Scope.MEMBER and subject.subject_id:
+        return [subject.subject_id]
+    if subject.scope is Scope.GROUP and subject.subject_id:
+        return membership.people_of(subject.subject_id)
+    return None
