@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from guardian.shortcuts import get_objects_for_user
 
 from kernel.errors import NotFound
@@ -130,6 +130,22 @@ def reachable_projects(public_ids: Collection[str], *, by: Principal) -> list[Pr
         if public_id not in by_id:
             raise NotFound(f"There is no project '{public_id[:80]}'.", param="projects")
     return [by_id[public_id] for public_id in public_ids]
+
+
+def visible_projects(by: Principal) -> QuerySet[Project]:
+    """The projects, archived ones too, that a caller may know of.
+
+    Who runs the organization's projects knows all of them, any other member those that they reach.
+    """
+    projects: QuerySet[Project] = Project.objects.all()
+    member = Member.objects.filter(user=by.user_id).first() if by.user_id else None
+    if member is None or Permission.PROJECT_WRITE in by.everywhere:
+        return projects
+    standing = standing_of(member)
+    if standing.reaches_every_project:
+        return projects
+    reached = opened_to([member.user_id]).get(member.user_id, set()) | set(standing.in_projects)
+    return projects.filter(pk__in=reached)
 
 
 def opened_to(user_ids: Collection[UUID]) -> dict[UUID, set[UUID]]:

@@ -2,6 +2,7 @@
 
 from django.urls import URLPattern, path
 
+from tenants.administration import people_urls, project_urls, webhook_urls
 from tenants.administration.api import domains, identity_providers
 
 ORGANIZATION = "api/v1/organization"
@@ -22,4 +23,9 @@ single_sign_on = [
     path(f"{ORGANIZATION}/sso-policy", identity_providers.SsoPolicyView.as_view()),
 ]
 
-urlpatterns: list[URLPattern] = [*single_sign_on]
+urlpatterns: list[URLPattern] = [
+    *single_sign_on,
+    *people_urls.urlpatterns,
+    *project_urls.urlpatterns,
+    *webhook_urls.urlpatterns,
+]
