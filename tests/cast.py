@@ -1,6 +1,7 @@
 """The cast of every story: an owner, a teammate in the same organization, and a stranger in another."""
 
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,6 +40,7 @@ class Person:
         """A signed-in browser (the CSRF check is Django's test client's to skip)."""
         client = Client(SERVER_NAME=HOST)
         client.force_login(self.user, backend="tenants.access.backends.EmailBackend")
+        prove(client, self.user)
         return client
 
     @property
@@ -67,6 +69,14 @@ class Person:
     def acting(self) -> Any:
         """The scope of the person's organization."""
         return acting_for(self.organization.pk)
+
+
+def prove(client: Client, user: User, *, seconds_ago: float = 0.0) -> None:
+    """Have the browser's session remember that the person entered their password some time ago."""
+    session = client.session
+    session["account_authentication_methods"] = [{"method": "password", "at": time.time() - seconds_ago}]
+    session["account_authentication_methods_user"] = str(user.pk)
+    session.save()
 
 
 def new_person(*roles: Role, joining: Person | None = None) -> Person:

@@ -12,7 +12,6 @@ from inference.gateway.contract import ChatCompleter
 from kernel import ids
 from kernel.audit.log import Actor, acting_as
 from kernel.errors import InvalidRequest, NotFound
-from kernel.events.dispatcher import group_of
 from kernel.tenancy.scope import acting_for
 from tenants.access.permissions import Permission
 from tenants.access.principal import Principal
@@ -33,29 +32,21 @@ VISIBLE_WITH = {
 class EventsConsumer(Socket):
     """Tells what happened in the projects that the person may work in; the client reads it again."""
 
-    group: str | None = None
-
     async def opened(self) -> None:
-        self.group = group_of(self.visitor.principal.organization_id)
-        await self.channel_layer.group_add(self.group, self.channel_name)
         await self.show({"type": "hello"})
-
-    async def disconnect(self, code: int) -> None:
-        if self.group is not None:
-            await self.channel_layer.group_discard(self.group, self.channel_name)
-        await super().disconnect(code)
 
     async def check(self) -> bool:
         """As every socket; also follows the person to another organization."""
+        before = self.group
         if not await super().check():
             return False
-        if self.group not in (None, group_of(self.visitor.principal.organization_id)):
-            await self.channel_layer.group_discard(self.group, self.channel_name)
+        if before not in (None, self.group):
             await self.opened()
         return True
 
     async def resource_changed(self, event: dict[str, Any]) -> None:
         """An event of the organization, from the dispatcher."""
+        await super().resource_changed(event)
         if await self._may_see(event):
             told = {key: event[key] for key in ("name", "resource", "id", "project_id")}
             await self.show({"type": "event", **told})

@@ -1,4 +1,8 @@
-"""What every socket of ours does: checks where it comes from and who it is, speaks JSON, tells faults."""
+"""What every socket of ours does: checks where it comes from and who it is, speaks JSON, tells faults.
+
+It hears the events of its organization, and looks again at once who it serves when a session has ended or
+what somebody may do has changed; the clock is the net under that.
+"""
 
 import asyncio
 import json
@@ -17,12 +21,17 @@ from rest_framework.utils.encoders import JSONEncoder
 from inference.chat.following import Frame, error_frame
 from inference.chat.visitors import Visitor, comes_from_our_pages, recognise
 from kernel.errors import DomainError, InvalidRequest, PayloadTooLarge, Unavailable
+from kernel.events.dispatcher import group_of
+from kernel.ids import render
 
 FOREIGN_ORIGIN = 4403
 NO_SESSION = 4401
 NOT_FOUND = 4404
 RECHECK_SECONDS = 15.0
 MAX_FRAME_BYTES = 256 * 1024
+# Events after which a socket may have lost its person, by their resource.
+STANDING = "standing"
+SESSION = "session"
 
 T = TypeVar("T")
 
@@ -34,6 +43,7 @@ class Socket(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     visitor: Visitor
     project_id: UUID | None = None
+    group: str | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -73,6 +83,14 @@ class Socket(AsyncWebsocketConsumer):  # type: ignore[misc]
     async def disconnect(self, code: int) -> None:
         for task in self._tasks:
             task.cancel()
+        if self.group is not None:
+            await self.channel_layer.group_discard(self.group, self.channel_name)
+
+    async def resource_changed(self, event: dict[str, Any]) -> None:
+        """An event of the organization, from the dispatcher."""
+        own = event["id"] == render("user", self.visitor.principal.user_id or UUID(int=0))
+        if event["resource"] == STANDING or (event["resource"] == SESSION and own):
+            await self._look_again()
 
     async def recognised(self) -> Visitor | None:
         """Who the session stands for now."""
@@ -86,6 +104,7 @@ class Socket(AsyncWebsocketConsumer):  # type: ignore[misc]
             await self.close(NO_SESSION)
             return False
         self.visitor = visitor
+        await self._hear(group_of(visitor.principal.organization_id))
         return True
 
     async def show(self, frame: Frame) -> None:
@@ -109,11 +128,25 @@ class Socket(AsyncWebsocketConsumer):  # type: ignore[misc]
     async def _keep_checking(self) -> None:
         while True:
             await asyncio.sleep(RECHECK_SECONDS)
-            try:
-                if not await self.check():
-                    return
-            except (OperationalError, PoolTimeout):
-                log.warning("socket.not_rechecked")
+            if not await self._look_again():
+                return
+
+    async def _look_again(self) -> bool:
+        """Whether the socket still has its person, as far as can be known now."""
+        try:
+            return await self.check()
+        except (OperationalError, PoolTimeout):
+            log.warning("socket.not_rechecked")
+            return True
+
+    async def _hear(self, group: str) -> None:
+        """Listen to one organization's events, and no longer to another's."""
+        if group == self.group:
+            return
+        if self.group is not None:
+            await self.channel_layer.group_discard(self.group, self.channel_name)
+        self.group = group
+        await self.channel_layer.group_add(group, self.channel_name)
 
 
 async def on_database(function: Callable[..., T], *arguments: Any) -> T:

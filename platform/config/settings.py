@@ -47,6 +47,11 @@ INSTALLED_APPS = [
     "guardian",
     "csp",
     "django_vite",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "axes",
     "kernel.tenancy",
     "kernel.crypto",
     "kernel.audit",
@@ -69,6 +74,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "config.middleware.request_id",
+    "config.middleware.keep_nothing",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -78,6 +84,10 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "config.middleware.language_of_pages",
+    "allauth.account.middleware.AccountMiddleware",
+    "tenants.identity.activity.note_activity",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -88,6 +98,7 @@ TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [Path(__file__).parent / "templates"],
+        "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
                 "django.template.context_processors.request",
@@ -120,6 +131,7 @@ AUTH_USER_MODEL = "access.User"
 GUARDIAN_USER_OBJ_PERMS_MODEL = "access.TenantUserPermission"
 GUARDIAN_GROUP_OBJ_PERMS_MODEL = "access.TenantGroupPermission"
 AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
     "tenants.access.backends.EmailBackend",
     "guardian.backends.ObjectPermissionBackend",
 ]
@@ -133,7 +145,42 @@ AUTH_PASSWORD_VALIDATORS = [
         "OPTIONS": {"min_length": 12},
     },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "tenants.identity.breached.NotBreached"},
 ]
+# Have I Been Pwned's list of SHA-1 hashes, in their order; searched where it lies, never over the network.
+BREACHED_PASSWORDS_FILE = env.text("BREACHED_PASSWORDS_FILE", default="")
+
+ACCOUNT_ADAPTER = "tenants.identity.accounts.AccountAdapter"
+ACCOUNT_FORMS = {
+    "login": "tenants.identity.forms.SignInForm",
+    "signup": "tenants.identity.forms.SignUpForm",
+}
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True
+ACCOUNT_CHANGE_EMAIL = True
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_EMAIL_SUBJECT_PREFIX = "Loomworks: "
+ACCOUNT_REAUTHENTICATION_METHODS = ["password", "mfa"]
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 600
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_LOGOUT_REDIRECT_URL = "/accounts/sign-in"
+# By address alone nobody is stopped, or anybody could lock anybody out: passwords are `lock_out`'s affair,
+# and the limit by key holds for codes, which only who knows the password may enter.
+ACCOUNT_RATE_LIMITS = {"login": "60/m/ip", "login_failed": "5/300s/key"}
+MFA_ADAPTER = "tenants.identity.factors.FactorAdapter"
+MFA_FORMS = {"activate_totp": "tenants.identity.forms.ActivateTotpForm"}
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+# One step before and after the present one, for clocks that differ.
+MFA_TOTP_TOLERANCE = 1
+AXES_HANDLER = "tenants.identity.lock_out.LockOut"
+AXES_LOCKOUT_CALLABLE = "tenants.identity.lock_out.answer"
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_VERBOSE = False
+AXES_ENABLE_ADMIN = False
 # Without a mail server, e-mails are printed on the web process's and the worker's output.
 EMAIL_HOST = env.text("EMAIL_HOST", default="")
 EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if EMAIL_HOST else 'console'}.EmailBackend"
@@ -150,13 +197,18 @@ EGRESS_ALLOWED_PORTS = env.whole_numbers("EGRESS_ALLOWED_PORTS", default=[443, 8
 EGRESS_ALLOW_PLAIN_HTTP = env.boolean("EGRESS_ALLOW_PLAIN_HTTP", default=False)
 EGRESS_CA_FILE = env.text("EGRESS_CA_FILE", default="")
 
+# Who is asked for the records that prove domains; empty: the system's own resolver.
+DNS_RESOLVER = env.text("DNS_RESOLVER", default="")
+
 LOGIN_URL = "/accounts/sign-in"
 LOGIN_REDIRECT_URL = "/"
-SESSION_COOKIE_NAME = "lw_session"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL.startswith("https://")
+# A browser takes a cookie of such a name only from this very host, over https.
+_COOKIES = "__Host-lw" if SESSION_COOKIE_SECURE else "lw"
+SESSION_COOKIE_NAME = f"{_COOKIES}_session"
+CSRF_COOKIE_NAME = f"{_COOKIES}_csrf"
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_HTTPONLY = True
-CSRF_COOKIE_NAME = "lw_csrf"
 CSRF_FAILURE_VIEW = "config.pages.csrf_failed"
 
 REST_FRAMEWORK = {
@@ -190,6 +242,8 @@ SPECTACULAR_SETTINGS = {
         "EventType": "training.jobs.api.shapes.EVENT_TYPES",
         "DeploymentState": "inference.deployments.models.DeploymentState",
         "MessageRole": "inference.chat.models.Message.ROLES",
+        "DeliveryState": "tenants.administration.api.webhooks.DELIVERY_STATES",
+        "WebhookDisabledBecause": "tenants.administration.api.webhooks.DISABLED_BECAUSE",
         "MessageState": "inference.chat.models.MessageState",
     },
 }
@@ -203,6 +257,11 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": "lw:celery:", "socket_connect_timeout": 5}
 
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+LANGUAGE_COOKIE_NAME = "lw_language"
+LANGUAGE_COOKIE_SECURE = SESSION_COOKIE_SECURE
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+LOCALE_PATHS = [Path(__file__).parent / "locale"]
 TIME_ZONE = "UTC"
 USE_TZ = True
 

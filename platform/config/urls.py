@@ -8,8 +8,6 @@ urlpatterns = [
     path("livez", probes.livez),
     path("readyz", probes.readyz),
     path("healthz", probes.healthz),
-    path("accounts/sign-in", pages.SignIn.as_view(), name="sign-in"),
-    path("accounts/sign-out", pages.SignOut.as_view(), name="sign-out"),
     path("", include("tenants.identity.urls")),
     path("", include("tenants.administration.urls")),
     path("", include("tenants.access.urls")),
@@ -19,6 +17,7 @@ urlpatterns = [
     path("", include("inference.deployments.urls")),
     path("", include("inference.chat.urls")),
     re_path(r"^(?:v1|api|ws)(?:/.*)?$", pages.unknown_address),
+    re_path(r"^accounts(?:/.*)?$", pages.unknown_page),
     re_path(r"^(?P<path>.*)$", pages.console, name="console"),
 ]
 

@@ -15,17 +15,18 @@ class EmailBackend(BaseBackend):
     def authenticate(
         self,
         request: HttpRequest | None,
-        username: str | None = None,
+        email: str | None = None,
         password: str | None = None,
         **_: Any,
     ) -> User | None:
-        if not username or password is None:
+        if not email or password is None:
             return None
-        user = User.objects.filter(email=username.strip().lower()).first()
+        user = User.objects.filter(email=email.strip().lower()).first()
         if user is None:
             make_password(password)
             return None
-        return user if user.is_active and user.check_password(password) else None
+        # The password first: whether somebody was deactivated is nobody's to time.
+        return user if user.check_password(password) and user.is_active else None
 
     def get_user(self, user_id: Any) -> User | None:
         return User.objects.filter(pk=user_id, is_active=True).first()

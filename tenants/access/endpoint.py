@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -15,6 +16,7 @@ from kernel.api.callers import address_of
 from kernel.audit.log import Actor, acting_as, record_denial
 from kernel.errors import NotFound, PermissionDenied, Unauthenticated
 from kernel.tenancy.scope import acting_for
+from tenants.access.assurance import SecondFactorRequired, require_recent_sign_in
 from tenants.access.permissions import Permission
 from tenants.access.principal import Principal
 from tenants.organizations.models import Project
@@ -30,6 +32,10 @@ class Endpoint(APIView):
 
     permission: ClassVar[Permission | dict[str, Permission]]
     scoped: ClassVar[bool] = True
+    # Whether a person in the browser must have proved lately that it is them, to change something here.
+    requires_recent_sign_in: ClassVar[bool] = False
+    # Whether somebody who still lacks the second factor that the organization requires is answered.
+    open_without_factor: ClassVar[bool] = False
 
     @classmethod
     def permission_for(cls, method: str) -> Permission:
@@ -48,9 +54,14 @@ class Endpoint(APIView):
         if not isinstance(request.auth, Principal):
             raise Unauthenticated
         method = request.method or ""
+        if request.auth.lacks_factor and not self.open_without_factor:
+            raise SecondFactorRequired
         if method.lower() not in self.http_method_names or not hasattr(self, method.lower()):
             return
         self._check(method)
+        # A key proves itself with each call; a session left open does not.
+        if self.requires_recent_sign_in and method not in SAFE_METHODS and request.auth.key_id is None:
+            require_recent_sign_in(request._request)
         door.check(request, self)
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Response:

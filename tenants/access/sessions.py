@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from kernel.tenancy.scope import across_tenants, acting_for
+from tenants.access.assurance import has_factor
 from tenants.access.models import Member, User
 from tenants.access.principal import Principal
 from tenants.access.proofs import OWN, Proof, opens
@@ -22,6 +23,7 @@ class Membership:
     name: str
     state: OrganizationState
     requires_sso: bool = False
+    requires_factor: bool = False
 
 
 def memberships_of(user: User) -> list[Membership]:
@@ -29,12 +31,12 @@ def memberships_of(user: User) -> list[Membership]:
     with across_tenants():
         members = list(Member.objects.filter(user=user, deactivated_at=None).order_by("pk"))
         found = {
-            pk: (name, OrganizationState(state), requires_sso)
-            for pk, name, state, requires_sso in Organization.objects.filter(
+            pk: (name, OrganizationState(state), requires_sso, requires_factor)
+            for pk, name, state, requires_sso, requires_factor in Organization.objects.filter(
                 pk__in=[m.organization_id for m in members]
             )
             .exclude(state=OrganizationState.CLOSED)
-            .values_list("pk", "name", "state", "require_sso")
+            .values_list("pk", "name", "state", "require_sso", "require_mfa")
         }
     return [
         Membership(m.organization_id, *found[m.organization_id])
@@ -80,4 +82,12 @@ def principal_for(
         everywhere=standing.everywhere,
         in_projects=standing.in_projects,
         user_id=user.pk,
+        lacks_factor=_lacks_factor(user, membership, proof),
     )
+
+
+def _lacks_factor(user: User, membership: Membership, proof: Proof) -> bool:
+    # An identity provider that the organization chose asks for what the organization wants.
+    if not membership.requires_factor or membership.organization_id in proof.vouched_by:
+        return False
+    return not has_factor(user)

@@ -5,7 +5,7 @@ from allauth.mfa.base import views as factors
 from allauth.mfa.recovery_codes import views as codes
 from allauth.mfa.totp import views as totp
 from allauth.mfa.webauthn import views as webauthn
-from django.urls import path, re_path
+from django.urls import include, path, re_path
 
 from tenants.identity import api, pages
 
@@ -19,9 +19,7 @@ urlpatterns = [
     path("accounts/inactive", account.account_inactive, name="account_inactive"),
     path("accounts/email", account.email, name="account_email"),
     path("accounts/email/sent", account.email_verification_sent, name="account_email_verification_sent"),
-    re_path(
-        r"^accounts/email/verify/(?P<key>[-:\w]+)$", account.confirm_email, name="account_confirm_email"
-    ),
+    re_path(r"^accounts/email/verify/(?P<key>[-:\w]+)$", account.confirm_email, name="account_confirm_email"),
     path("accounts/password", account.password_change, name="account_change_password"),
     path("accounts/password/set", account.password_set, name="account_set_password"),
     path("accounts/password/reset", account.password_reset, name="account_reset_password"),
@@ -57,4 +55,5 @@ urlpatterns = [
     path("api/v1/account/sessions", api.AccountSessionsView.as_view()),
     path("api/v1/account/sessions/<str:session_id>", api.AccountSessionView.as_view()),
     path("api/v1/members/<str:user_id>/sessions", api.MemberSessionsView.as_view()),
+    path("", include("tenants.identity.sso.urls")),
 ]

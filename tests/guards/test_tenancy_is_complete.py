@@ -19,6 +19,15 @@ ROOMS = ("platform/kernel", "platform/config", "tenants", "training", "inference
 # Rows that belong to nobody, or to everybody: a person may be in several organizations.
 SHARED_MODELS = {
     "access.User",
+    # A person's, who may be in several organizations: their address, factors, sessions, failed sign-ins.
+    "account.EmailAddress",
+    "account.EmailConfirmation",
+    "axes.AccessAttempt",
+    "axes.AccessAttemptExpiration",
+    "axes.AccessFailureLog",
+    "axes.AccessLog",
+    "mfa.Authenticator",
+    "usersessions.UserSession",
     "auth.Group",
     "auth.Permission",
     "contenttypes.ContentType",
@@ -41,6 +50,7 @@ MAY_CROSS_TENANTS = {
     "platform/kernel/api/idempotency.py",
     "platform/kernel/events/dispatcher.py",
     "platform/kernel/tenancy/scope.py",
+    "platform/kernel/webhooks/leases.py",
     "tenants/access/authentication.py",
     "tenants/access/sessions.py",
     "tenants/datasets/execution.py",
@@ -52,13 +62,41 @@ PUBLIC_ADDRESSES = {
     "livez",
     "readyz",
     "healthz",
+    # Before somebody is known, and about nobody but themselves: the account pages.
+    "accounts/email",
+    "accounts/email/sent",
+    r"^accounts/email/verify/(?P<key>[-:\w]+)$",
+    "accounts/factors",
+    "accounts/factors/app",
+    "accounts/factors/app/remove",
+    "accounts/factors/codes",
+    "accounts/factors/codes/file",
+    "accounts/factors/codes/renew",
+    "accounts/factors/keys",
+    "accounts/factors/keys/<int:pk>/name",
+    "accounts/factors/keys/<int:pk>/remove",
+    "accounts/factors/keys/add",
+    "accounts/inactive",
+    "accounts/invitation",
+    "accounts/password",
+    "accounts/password/reset",
+    "accounts/password/reset/done",
+    "accounts/password/reset/sent",
+    r"^accounts/password/reset/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)$",
+    "accounts/password/set",
+    "accounts/reauthenticate",
+    "accounts/reauthenticate/factor",
+    "accounts/reauthenticate/passkey",
     "accounts/sign-in",
+    "accounts/sign-in/factor",
+    "accounts/sign-in/passkey",
     "accounts/sign-out",
+    "accounts/sign-up",
     # Whoever finds a secret in public need not be one of ours.
     "api/v1/leaked-keys",
 }
 # They decide by themselves: the console sends strangers to the sign-in; unknown addresses are 404.
-SELF_GUARDED = {"console", "unknown_address"}
+SELF_GUARDED = {"console", "unknown_address", "unknown_page"}
 
 
 def test_every_model_is_owned_by_an_organization_or_on_the_short_list() -> None:

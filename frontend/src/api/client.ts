@@ -1,6 +1,6 @@
 /** The typed REST client: session cookie, CSRF token, one error type, and sign-in when the session has ended. */
 import createClient, { type Middleware } from "openapi-fetch";
-import { goToSignIn, requestHeaders } from "./browser";
+import { goToFactors, goToSignIn, requestHeaders } from "./browser";
 import { faultFrom } from "./faults";
 import type { paths } from "./schema.gen";
 
@@ -13,7 +13,9 @@ const doorman: Middleware = {
     if (response.ok) return response;
     if (response.status === 401) goToSignIn();
     const body: unknown = await response.json().catch(() => null);
-    throw faultFrom(response.status, body, response.headers.get("x-request-id"));
+    const fault = faultFrom(response.status, body, response.headers.get("x-request-id"));
+    if (fault.code === "second_factor_required") goToFactors();
+    throw fault;
   },
   onError() {
     return faultFrom(0, null, null);

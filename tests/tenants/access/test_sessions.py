@@ -17,7 +17,7 @@ JSON = "application/json"
 
 def sign_in(email: str, password: str, **form: str) -> tuple[Client, Any]:
     client = Client(SERVER_NAME=HOST)
-    return client, client.post("/accounts/sign-in", {"username": email, "password": password, **form})
+    return client, client.post("/accounts/sign-in", {"login": email, "password": password, **form})
 
 
 def test_a_person_signs_in_and_sees_where_they_are(owner: Person) -> None:

@@ -2,6 +2,7 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { type FormEvent, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
+import { useSearchParams } from "react-router";
 import { ApiFault } from "@/api/faults";
 import { useProject } from "@/api/session";
 import type { ApiKey, ApiKeySecret } from "@/api/types";
@@ -14,7 +15,7 @@ import { EmptyState, ErrorNotice, Loaded } from "@/design/Notices";
 import { Page } from "@/design/Page";
 import { Table } from "@/design/Table";
 import { formatAgo, formatTime } from "@/i18n/formats";
-import { keysQuery, useCreateKey, useRevokeKey } from "../api";
+import { keysQuery, needsConfirming, useCreateKey, useRevokeKey } from "../api";
 
 export function KeysPage() {
   const { t } = useTranslation("settings");
@@ -36,7 +37,9 @@ export function KeysPage() {
 
 function KeyForm({ onMade }: { onMade: (made: ApiKeySecret) => void }) {
   const { t } = useTranslation("settings");
-  const [name, setName] = useState("");
+  // What was typed before the person had to confirm that it is them.
+  const [typed] = useSearchParams();
+  const [name, setName] = useState(typed.get("name") ?? "");
   const [missing, setMissing] = useState(false);
   const input = useRef<HTMLInputElement>(null);
   const create = useCreateKey();
@@ -55,7 +58,7 @@ function KeyForm({ onMade }: { onMade: (made: ApiKeySecret) => void }) {
             onChange={(event) => { setName(event.target.value); }} />
         )}
       </Field>
-      {create.error && !refusal && <ErrorNotice error={create.error} />}
+      {create.error && !refusal && !needsConfirming(create.error) && <ErrorNotice error={create.error} />}
       <div><Button type="submit" variant="primary" icon="plus" pending={create.isPending}>{t("create")}</Button></div>
     </form>
   );

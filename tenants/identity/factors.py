@@ -1,0 +1,48 @@
+"""Second factors as allauth keeps them: sealed secrets, our name in people's apps, and who needs one."""
+
+from allauth.core import context
+from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.models import Authenticator
+from django.utils.translation import gettext_lazy as _
+
+from kernel.crypto.personal import open_personal, seal_personal
+from tenants.access import sessions
+from tenants.access.assurance import FACTORS
+from tenants.access.models import User
+
+PURPOSE = "identity.factor"
+PLATFORM_NAME = "Loomworks"
+
+
+class FactorAdapter(DefaultMFAAdapter):
+    """How allauth keeps and names second factors."""
+
+    error_messages = {
+        **DefaultMFAAdapter.error_messages,
+        "incorrect_code": _("This code is not right, or it was used already. Wait for the next one."),
+        "cannot_delete_authenticator": _(
+            "An organization of yours requires a second factor. Add another one before you remove this."
+        ),
+    }
+
+    def encrypt(self, text: str) -> str:
+        """Seal a secret for its column."""
+        return seal_personal(text, purpose=PURPOSE)
+
+    def decrypt(self, encrypted_text: str) -> str:
+        """Open what `encrypt` sealed. Raises `CiphertextAltered`."""
+        return open_personal(encrypted_text, purpose=PURPOSE)
+
+    def get_totp_issuer(self) -> str:
+        return PLATFORM_NAME
+
+    def get_public_key_credential_rp_entity(self) -> dict[str, str]:
+        return {"id": context.request.get_host().partition(":")[0], "name": PLATFORM_NAME}
+
+    def can_delete_authenticator(self, authenticator: Authenticator) -> bool:
+        """Whether the person may do without it: another one remains, or nobody requires one."""
+        others = Authenticator.objects.filter(user_id=authenticator.user_id, type__in=FACTORS)
+        if others.exclude(pk=authenticator.pk).exists():
+            return True
+        user = User.objects.get(pk=authenticator.user_id)
+        return not any(membership.requires_factor for membership in sessions.memberships_of(user))
