@@ -19,6 +19,8 @@ from kernel import ids
 from kernel.audit.log import record
 from kernel.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from tenants.access.principal import Principal
+from tenants.organizations import refusals
+from tenants.organizations.models import Project
 
 MAX_MESSAGE_CHARACTERS = 32_000
 MAX_TITLE_CHARACTERS = 200
@@ -152,8 +154,10 @@ def messages_of(conversation: Conversation) -> list[Message]:
 
 
 def require_model(principal: Principal, model: str) -> None:
-    """Raises `NotFound` unless the project has a deployment of this alias."""
-    if not Deployment.objects.filter(project_id=principal.project_id, alias=model).exists():
+    """Raises `NotFound` unless the project has a deployment of this alias, `ModelNotAllowed`."""
+    project = Project.objects.get(pk=principal.project_id)
+    refusals.require_model(project, model, allowed=principal.allowed_models)
+    if not Deployment.objects.filter(project=project, alias=model).exists():
         raise NotFound(f"The model '{model[:100]}' does not exist.", param="model", code="model_not_found")
 
 

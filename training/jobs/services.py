@@ -14,6 +14,7 @@ from tenants.access.principal import Principal
 from tenants.datasets.models import File, FileState
 from tenants.limits.services.training import Training, require_training_left
 from tenants.organizations.models import Organization, Project
+from tenants.organizations.refusals import require_model
 from training.jobs import states, validation
 from training.jobs.errors import FileUnknown, FileUnusable, ModelUnknown, NotCancellable
 from training.jobs.models import FineTuningJob, JobState
@@ -29,8 +30,11 @@ MAX_SLUG_CHARACTERS = 40
 def start_job(order: JobOrder, *, by: Principal) -> FineTuningJob:
     """Create a job in the current organization; it is queued as soon as its files are validated.
 
-    Raises `ModelUnknown`, `FileUnknown`, `FileUnusable`, each naming the parameter, and `LimitReached`.
+    Raises `ModelNotAllowed`, `ModelUnknown`, `FileUnknown`, `FileUnusable`, each naming the parameter, and
+    `LimitReached`.
     """
+    project = Project.objects.get(pk=by.project_id)
+    require_model(project, order.model, allowed=by.allowed_models)
     base_model = _base_model(order.model)
     require_training_left(Training(by.project_id, by.user_id, base_model.name))
     training_file = _file(order.training_file, "training_file", by.project_id)
@@ -38,7 +42,7 @@ def start_job(order: JobOrder, *, by: Principal) -> FineTuningJob:
         _file(order.validation_file, "validation_file", by.project_id) if order.validation_file else None
     )
     job: FineTuningJob = FineTuningJob.objects.create(
-        project=Project.objects.get(pk=by.project_id),
+        project=project,
         created_by=User.objects.filter(pk=by.user_id).first() if by.user_id else None,
         base_model=base_model,
         training_file=training_file,
