@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models.functions import Now
 
@@ -11,7 +12,7 @@ from kernel.events.outbox import Happening, emit
 from tenants.access.delegation import require_may_hand_out
 from tenants.access.models import CustomRole
 from tenants.access.permissions import GRANTABLE, NEVER_IN_A_PROJECT, Permission, Role
-from tenants.access.principal import Principal
+from tenants.access.principal import Principal, granted
 from tenants.access.services import people, roles
 from tenants.organizations.models import Project
 
@@ -72,20 +73,11 @@ def change_role(role: CustomRole, draft: RoleDraft, *, by: Principal) -> CustomR
     Raises what `make_role` raises.
     """
     roles.lock_organization()
-    project = role.project
-    before = {"name": role.name, "permissions": role.permissions, "description": role.description}
-    if draft.name is not None and draft.name.strip() != role.name:
-        role.name = _free_name(draft.name, project)
-    if draft.description is not None:
-        role.description = _valid_description(draft.description)
-    held = roles.permissions_of(role)
-    if draft.permissions is not None:
-        role.permissions = sorted(_valid_permissions(draft.permissions, project))
-    require_may_hand_out(by, held | roles.permissions_of(role), project_id=project.pk if project else None)
-    CustomRole.objects.filter(pk=role.pk).update(
-        name=role.name, permissions=role.permissions, description=role.description, updated_at=Now()
-    )
-    after = {"name": role.name, "permissions": role.permissions, "description": role.description}
+    before = _described(role)
+    after = _wished(role, draft)
+    reached = granted(before["permissions"]) | granted(after["permissions"])
+    require_may_hand_out(by, reached, project_id=role.project_id)
+    CustomRole.objects.filter(pk=role.pk).update(**after, updated_at=Now())
     record("role.update", role.public_id, before=before, after=after)
     tell("tenants.role.updated.v1", role)
     roles.tell_standing_changed()
@@ -113,6 +105,22 @@ def tell(name: str, role: CustomRole) -> None:
             resource_id=role.public_id,
         )
     )
+
+
+def _described(role: CustomRole) -> dict[str, Any]:
+    return {"name": role.name, "permissions": role.permissions, "description": role.description}
+
+
+def _wished(role: CustomRole, draft: RoleDraft) -> dict[str, Any]:
+    """The role as it shall be; what the draft leaves open stays."""
+    wished = _described(role)
+    if draft.name is not None and draft.name.strip() != role.name:
+        wished["name"] = _free_name(draft.name, role.project)
+    if draft.permissions is not None:
+        wished["permissions"] = sorted(_valid_permissions(draft.permissions, role.project))
+    if draft.description is not None:
+        wished["description"] = _valid_description(draft.description)
+    return wished
 
 
 def _free_name(name: str, project: Project | None) -> str:

@@ -31,7 +31,7 @@ from tenants.organizations.models import Organization, OrganizationState, Projec
 LIFETIME = timedelta(days=7)
 PAGE = "/accounts/invitation"
 CREATED = "tenants.invitation.created.v1"
-_SIGNER = {"salt": "tenants.access.invitation", "sep": "~"}
+_SALT, _SEPARATOR = "tenants.access.invitation", "~"
 
 
 class InvitationUnknown(NotFound):
@@ -148,14 +148,22 @@ def invitations() -> "QuerySet[Invitation]":
         When(expires_at__lte=Now(), then=Value("expired")),
         default=Value("pending"),
     )
-    rows: QuerySet[Invitation] = Invitation.objects.annotate(status=status)
-    return rows
+    rows: Any = Invitation.objects.annotate(status=status)
+    annotated: QuerySet[Invitation] = rows
+    return annotated
+
+
+def pending(invitation_id: UUID) -> Invitation | None:
+    """The invitation with this id, if it is still to be accepted."""
+    rows: Any = invitations()
+    found: Invitation | None = rows.filter(pk=invitation_id, status="pending").first()
+    return found
 
 
 def token_of(invitation: Invitation) -> str:
     """What the invitation's link carries; made anew from the row each time, stored nowhere."""
     parts = (invitation.organization_id.hex, invitation.pk.hex, invitation.nonce)
-    return Signer(**_SIGNER).sign(".".join(parts))
+    return Signer(salt=_SALT, sep=_SEPARATOR).sign(".".join(parts))
 
 
 def link_of(invitation: Invitation) -> str:
@@ -291,7 +299,7 @@ def _open_invitation(rows: "QuerySet[Invitation]", invitation_id: UUID, nonce: s
 def _read(token: str) -> tuple[UUID, UUID, str]:
     """The parts of a token that this platform signed."""
     try:
-        organization, invitation, nonce = Signer(**_SIGNER).unsign(token).split(".")
+        organization, invitation, nonce = Signer(salt=_SALT, sep=_SEPARATOR).unsign(token).split(".")
         return UUID(hex=organization), UUID(hex=invitation), nonce
     except (BadSignature, ValueError):
         raise InvitationUnknown from None

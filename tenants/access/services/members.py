@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 
+from django.db import transaction
 from django.db.models.functions import Now
 
 from kernel import ids
@@ -26,6 +27,7 @@ def find_member(public_id: str, *, param: str | None = "user_id") -> Member:
     return member
 
 
+@transaction.atomic
 def set_roles(member: Member, wanted: Collection[Assignable], *, by: Principal) -> None:
     """Let a member have exactly these roles of their own in the whole organization.
 
@@ -43,6 +45,7 @@ def set_roles(member: Member, wanted: Collection[Assignable], *, by: Principal) 
             roles.take(role, of=member, by=by)
 
 
+@transaction.atomic
 def remove_member(member: Member, *, by: Principal | None) -> None:
     """End a membership: roles, groups, grants and the member's API keys go, their work stays.
 
@@ -60,6 +63,7 @@ def remove_member(member: Member, *, by: Principal | None) -> None:
     roles.tell_standing_changed()
 
 
+@transaction.atomic
 def deactivate_member(member: Member, *, by: Principal | None) -> None:
     """Shut a member out and keep their roles for their return; their API keys are revoked for good.
 
@@ -77,6 +81,7 @@ def deactivate_member(member: Member, *, by: Principal | None) -> None:
     roles.tell_standing_changed()
 
 
+@transaction.atomic
 def reactivate_member(member: Member, *, by: Principal | None) -> None:
     """Let a deactivated member in again, with the roles they had. Raises `SeatLimitReached`, `Escalation`."""
     roles.lock_organization()
@@ -91,6 +96,7 @@ def reactivate_member(member: Member, *, by: Principal | None) -> None:
     roles.tell_standing_changed()
 
 
+@transaction.atomic
 def transfer_ownership(to: Member, *, by: Principal) -> None:
     """Make another member the owner; the caller stays as an admin.
 

@@ -83,7 +83,9 @@ def role_of(assignment: RoleAssignment) -> Assignable:
     """The role that an assignment gives; the row's custom role should be selected with it."""
     if assignment.builtin:
         return BuiltIn(Role(assignment.builtin))
-    custom: CustomRole = assignment.custom_role
+    custom: CustomRole | None = assignment.custom_role
+    if custom is None:
+        raise NotFound("This role does not exist any more.")
     return custom
 
 
