@@ -10,6 +10,7 @@ from redis.backoff import NoBackoff
 from inference.backends.directory import BackendDirectory
 from inference.backends.interface import Timeouts
 from inference.gateway import models
+from inference.gateway.admission import Admission
 from inference.gateway.authentication import Authenticator
 from inference.gateway.chat import ChatSurface, end_stream_with
 from inference.gateway.completion import Completer
@@ -61,10 +62,17 @@ class Gateway:
             outage_seconds=config.snapshot_outage_seconds,
         )
         self._meter = Meter(self._valkey, Spool(config.spool_dir, max_bytes=config.max_spool_bytes))
+        self._admission = Admission(self._valkey, self._snapshot)
         self._completer = Completer(
-            config, snapshot=self._snapshot, directory=self._directory, meter=self._meter
+            config,
+            snapshot=self._snapshot,
+            directory=self._directory,
+            meter=self._meter,
+            admission=self._admission,
         )
-        authenticator = Authenticator(self._snapshot, config.api_key_pepper)
+        authenticator = Authenticator(
+            self._snapshot, config.api_key_pepper, trusted_proxies=config.trusted_proxies
+        )
         self._chat = ChatSurface(config, authenticator=authenticator, completer=self._completer)
         self._models = models.ModelsSurface(
             authenticator=authenticator, completer=self._completer, snapshot=self._snapshot
@@ -74,10 +82,12 @@ class Gateway:
         """Subscribe to the snapshot and begin to write usage. Works while Valkey is down, too."""
         await self._snapshot.start()
         await self._meter.start()
+        await self._admission.start()
 
     async def stop(self) -> None:
         """Write the usage that waits, then close every connection. Call it after the last request."""
         await self._meter.stop()
+        await self._admission.stop()
         await self._snapshot.stop()
         await self._directory.aclose()
         await self._valkey.aclose()

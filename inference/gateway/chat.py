@@ -25,7 +25,7 @@ class ChatSurface:
 
     async def serve(self, exchange: Exchange) -> None:
         """Answer one request. Raises `GatewayFault`, `ClientLeft`."""
-        principal = await self._authenticator.principal(exchange.headers)
+        principal = await self._authenticator.principal(exchange)
         must(principal, "inference.complete")
         request = parse_chat_request(await exchange.body(self._config))
         plan = await self._completer.plan(principal, request, request_id=exchange.request_id)
@@ -53,6 +53,8 @@ class ChatSurface:
             (b"x-loomworks-digest", deployment.digest.encode("latin-1")),
             (b"x-loomworks-model-version", model_version.encode("latin-1")),
         ]
+        if plan.reservation is not None:
+            exchange.extra_headers += plan.reservation.headers
         exchange.facts.update(
             organization_id=principal.organization_id,
             project_id=principal.project_id,
@@ -96,7 +98,7 @@ class ChatSurface:
                 await exchange.send_events(writer.token(event))
                 if time.monotonic() >= recheck_at:
                     # A revoked key ends its open streams too.
-                    await self._authenticator.principal(exchange.headers)
+                    await self._authenticator.principal(exchange)
                     recheck_at = time.monotonic() + self._config.recheck_key_seconds
         raise ModelFailed("The model failed while it generated the answer.")
 

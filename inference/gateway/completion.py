@@ -1,7 +1,7 @@
 """The path of a completion: resolve the model, fit the call, generate, verify who answered, meter."""
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NoReturn
 from uuid import UUID
@@ -11,7 +11,8 @@ import structlog
 from inference.backends.directory import BackendDirectory
 from inference.backends.faults import BackendFault
 from inference.backends.interface import BackendStream, End, GenerationCall, Piece
-from inference.gateway.authentication import must
+from inference.gateway.admission import Admission, Need, Reservation
+from inference.gateway.authentication import must, refuse
 from inference.gateway.contract import (
     ChatEvent,
     ChatRequest,
@@ -23,20 +24,21 @@ from inference.gateway.contract import (
     Token,
     TopLogprob,
 )
-from inference.gateway.entries import Deployment
+from inference.gateway.entries import Deployment, ProjectEntry
 from inference.gateway.faults import (
     AdapterMismatch,
     GatewayFault,
     GatewayOverloaded,
     MeteringUnavailable,
+    ModelNotAllowed,
     ModelNotFound,
     ModelNotReady,
     UnsupportedParameter,
 )
-from inference.gateway.ids import uuid7
+from inference.gateway.ids import rendered, uuid7
 from inference.gateway.ledger import Ledger
 from inference.gateway.metering import Meter
-from inference.gateway.prompts import call_of, fitted
+from inference.gateway.prompts import ADDED_TOKENS, call_of, fitted
 from inference.gateway.snapshot import Snapshot
 from inference.gateway.stopping import StopFilter
 from inference.gateway.translation import gateway_fault
@@ -56,6 +58,7 @@ class Plan:
     deployment: Deployment
     call: GenerationCall
     prompt_tokens: int | None
+    reservation: Reservation | None = None
 
     @property
     def created(self) -> int:
@@ -67,16 +70,34 @@ class Completer:
     """Runs completions for every surface."""
 
     def __init__(
-        self, config: GatewayConfig, *, snapshot: Snapshot, directory: BackendDirectory, meter: Meter
+        self,
+        config: GatewayConfig,
+        *,
+        snapshot: Snapshot,
+        directory: BackendDirectory,
+        meter: Meter,
+        admission: Admission,
     ) -> None:
         self._config, self._snapshot, self._directory, self._meter = config, snapshot, directory, meter
+        self._admission = admission
         self._running = 0
 
     async def deployment(self, principal: Principal, model: str) -> Deployment:
-        """The project's deployment of this alias. Raises `ModelNotFound`, `SnapshotUnavailable`."""
+        """The project's deployment of this alias.
+
+        Raises `ModelNotFound`, `ModelNotAllowed` whether there is one or not, `Refused`, `SnapshotUnavailable`.
+        """
         project = await self._snapshot.project(principal.project_id)
+        if project is not None and project.organization_id != principal.organization_id:
+            project = None
+        refuse(project.refusal if project else None)
+        if not may_use(principal, project, model):
+            place = rendered("proj_", principal.project_id)
+            raise ModelNotAllowed(
+                f"Project `{place}`, or this API key, does not have access to model `{model}`.", param="model"
+            )
         deployment = project.deployments.get(model) if project else None
-        if deployment is None or project is None or project.organization_id != principal.organization_id:
+        if deployment is None:
             raise ModelNotFound(
                 f"The model `{model}` does not exist or you do not have access to it.", param="model"
             )
@@ -106,13 +127,28 @@ class Completer:
             call, prompt_tokens = await fitted(call_of(request, deployment), deployment, self._directory)
         except BackendFault as fault:
             raise gateway_fault(fault) from fault
-        return Plan(
+        plan = Plan(
             request_id=request_id or uuid7(),
             principal=principal,
             request=request,
             deployment=deployment,
             call=call,
             prompt_tokens=prompt_tokens,
+        )
+        # Last, so that nothing is reserved for what is refused for another reason.
+        reservation = await self._admission.admit(principal, self._need(plan))
+        return plan if reservation is None else replace(plan, reservation=reservation)
+
+    def _need(self, plan: Plan) -> Need:
+        """What the request may use at most: a prompt has no more tokens than bytes and a few."""
+        known = plan.prompt_tokens
+        backend = self._directory.at(plan.deployment.backend)
+        return Need(
+            request_id=plan.request_id,
+            deployment=plan.deployment,
+            prompt_bound=known if known is not None else len(plan.call.prompt.encode()) + ADDED_TOKENS,
+            answer_tokens=plan.call.max_new_tokens,
+            count=None if known is not None else partial(backend.count_tokens, plan.call),
         )
 
     async def run(self, plan: Plan) -> AsyncGenerator[ChatEvent, None]:
@@ -121,6 +157,7 @@ class Completer:
             self._meter, principal=plan.principal, deployment=plan.deployment, surface=plan.request.surface
         )
         ledger.prompt_tokens = plan.prompt_tokens
+        ledger.reservation = plan.reservation
         generation = _Generation(plan, ledger, self._directory)
         self._running += 1
         events = generation.events()
@@ -142,6 +179,13 @@ class Completer:
             generation.end("cancelled")
             self._running -= 1
             await events.aclose()
+
+
+def may_use(principal: Principal, project: ProjectEntry | None, model: str) -> bool:
+    """Whether the caller's key and the project's list let a model of this name be used."""
+    if principal.models and model not in principal.models:
+        return False
+    return project is None or project.allows(model)
 
 
 class _Generation:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from inference.backends.faults import BackendFault
+from inference.gateway.admission import Reservation
 from inference.gateway.contract import FinishReason, Principal, Usage
 from inference.gateway.entries import Deployment
 from inference.gateway.metering import Meter
@@ -26,6 +27,7 @@ class Ledger:
         self._settled = False
         self.prompt_tokens: int | None = None
         self.completion_tokens = 0
+        self.reservation: Reservation | None = None
 
     def count(self, tokens: int = 1) -> None:
         """Tokens have arrived from the model."""
@@ -45,6 +47,8 @@ class Ledger:
         if self._settled:
             return None
         self._settled = True
+        if self.reservation is not None:
+            self.reservation.settle(self.prompt_tokens or 0, self.completion_tokens)
         principal, deployment = self._principal, self._deployment
         record = UsageRecord(
             request_id=request_id,

@@ -15,7 +15,7 @@ from inference.gateway.faults import (
 from inference.gateway.templates import TemplateBroken, TemplateRefused, compiled
 
 # A prompt has no more tokens than bytes, save for the few that a tokenizer adds at the ends.
-_ADDED_TOKENS = 16
+ADDED_TOKENS = 16
 _MAX_TOP_LOGPROBS = 5
 
 
@@ -77,7 +77,7 @@ async def fitted(
     """
     context = deployment.context_tokens
     wished = call.max_new_tokens or deployment.default_max_tokens
-    if wished and len(call.prompt.encode()) + _ADDED_TOKENS + wished <= context:
+    if wished and len(call.prompt.encode()) + ADDED_TOKENS + wished <= context:
         return replace(call, max_new_tokens=wished), None
     prompt_tokens = await directory.at(deployment.backend).count_tokens(call)
     room = context - prompt_tokens

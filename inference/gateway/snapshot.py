@@ -14,9 +14,12 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
+from inference.gateway.bounds import LimitsEntry, PricesEntry
 from inference.gateway.entries import (
     CHANGED,
     KEY_PREFIX,
+    LIMITS_PREFIX,
+    PRICES,
     PROJECT_PREFIX,
     READY,
     Entry,
@@ -76,6 +79,16 @@ class Snapshot:
         """A project's deployments, None if nothing was ever deployed. Raises `SnapshotUnavailable`."""
         entry = await self._get(PROJECT_PREFIX + project_id)
         return entry if isinstance(entry, ProjectEntry) else None
+
+    async def limits(self, organization_id: str) -> LimitsEntry | None:
+        """An organization's limits, None if it has none. Raises `SnapshotUnavailable`."""
+        entry = await self._get(LIMITS_PREFIX + organization_id)
+        return entry if isinstance(entry, LimitsEntry) else None
+
+    async def prices(self) -> PricesEntry | None:
+        """What models cost, None if nothing does. Raises `SnapshotUnavailable`."""
+        entry = await self._get(PRICES)
+        return entry if isinstance(entry, PricesEntry) else None
 
     @property
     def listening(self) -> bool:
