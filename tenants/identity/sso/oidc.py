@@ -114,7 +114,8 @@ def arrive(provider: IdentityProvider, *, code: str, nonce: str, verifier: str) 
     tokens = _exchange(provider, endpoints, code, verifier)
     claims = verify(provider, signing_keys(endpoints), str(tokens.get("id_token", "")), nonce)
     if not claims.get(_names(provider)["email"]) and endpoints.userinfo:
-        claims = {**_userinfo(endpoints, tokens, claims["sub"]), **claims}
+        told = {name: value for name, value in claims.items() if value not in ("", None)}
+        claims = {**_userinfo(endpoints, tokens, claims["sub"]), **told}
     return _asserted(provider, claims)
 
 
