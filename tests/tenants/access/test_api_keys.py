@@ -26,7 +26,9 @@ def test_a_key_is_shown_once_and_stored_as_a_hash(owner: Person) -> None:
 def test_a_revoked_key_is_refused(owner: Person) -> None:
     [key] = owner.browser.get("/api/v1/api-keys").json()["data"]
     assert owner.program.get("/v1/files").status_code == 200
+    assert owner.browser.get(f"/api/v1/api-keys/{key['id']}").json() == key
     assert owner.browser.delete(f"/api/v1/api-keys/{key['id']}").status_code == 204
+    assert owner.browser.get(f"/api/v1/api-keys/{key['id']}").status_code == 404
     answer = owner.program.get("/v1/files")
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, "invalid_api_key")
 
@@ -41,9 +43,14 @@ def test_a_member_cannot_make_keys_and_an_owner_can(owner: Person, teammate: Per
     assert teammate.browser.post("/api/v1/api-keys", {"name": "b"}, content_type=JSON).status_code == 403
 
 
-def test_a_stranger_cannot_revoke_a_key(owner: Person, stranger: Person) -> None:
+def test_a_strangers_key_does_not_exist(owner: Person, stranger: Person) -> None:
     [key] = owner.browser.get("/api/v1/api-keys").json()["data"]
-    assert stranger.browser.delete(f"/api/v1/api-keys/{key['id']}").status_code == 404
+    one = f"/api/v1/api-keys/{key['id']}"
+    assert owner.browser.get(one).status_code == 200
+    assert stranger.browser.get(one).status_code == 404
+    assert stranger.browser.delete(one).status_code == 404
+    assert stranger.browser.post(f"{one}/rotate", {}, content_type=JSON).status_code == 404
+    assert key["id"] not in stranger.browser.get("/api/v1/api-keys").content.decode()
     assert owner.program.get("/v1/files").status_code == 200
 
 
