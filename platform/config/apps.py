@@ -2,6 +2,7 @@
 
 from django.apps import AppConfig
 
+from config import webhook_events
 from config.celery import app as celery_app
 
 
@@ -10,3 +11,6 @@ class CompositionConfig(AppConfig):
 
     name = "config"
     celery_app = celery_app
+
+    def ready(self) -> None:
+        webhook_events.publish_all()

@@ -10,6 +10,7 @@ from inference.chat.schedule import SCHEDULE as CHAT
 from inference.deployments.schedule import SCHEDULE as DEPLOYMENTS
 from inference.usage.schedule import SCHEDULE as USAGE
 from kernel.api.schedule import SCHEDULE as API
+from kernel.webhooks.schedule import SCHEDULE as WEBHOOKS
 from tenants.access.schedule import SCHEDULE as ACCESS
 from tenants.datasets.schedule import SCHEDULE as DATASETS
 from tenants.identity.schedule import SCHEDULE as IDENTITY
@@ -23,7 +24,18 @@ HOUSEKEEPING: dict[str, dict[str, Any]] = {
     "abandon-uploads": {"task": "config.tasks.abandon_uploads", "schedule": 24 * 3600.0},
 }
 
-app.conf.beat_schedule = {**HOUSEKEEPING, **API, **ACCESS, **DATASETS, **IDENTITY, **JOBS, **DEPLOYMENTS, **USAGE, **CHAT}
+app.conf.beat_schedule = {
+    **HOUSEKEEPING,
+    **API,
+    **WEBHOOKS,
+    **ACCESS,
+    **DATASETS,
+    **IDENTITY,
+    **JOBS,
+    **DEPLOYMENTS,
+    **USAGE,
+    **CHAT,
+}
 app.autodiscover_tasks()
 
 

@@ -1,4 +1,4 @@
-"""Deliver the outbox: at least once, in order, to Celery subscribers and to the consoles that look on."""
+"""Deliver the outbox: at least once, in order, to subscribers, followers and the consoles that look on."""
 
 import threading
 from typing import Any
@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models.functions import Now
 
+from kernel.events.followers import tell_followers
 from kernel.events.models import OutboxEvent
 from kernel.events.outbox import CHANNEL
 from kernel.events.subscribers import subscriptions_to
@@ -59,6 +60,7 @@ def _deliver_batch() -> int:
         )
         for event in waiting:
             _send(event)
+        tell_followers(waiting)
         OutboxEvent.objects.filter(pk__in=[event.pk for event in waiting]).update(dispatched_at=Now())
     return len(waiting)
 

@@ -1,0 +1,15 @@
+"""What beat does for webhooks. A tick that no worker took before the next one is dropped."""
+
+from typing import Any
+
+SCHEDULE: dict[str, dict[str, Any]] = {
+    "send-webhooks": {
+        "task": "kernel.webhooks.tasks.send_due",
+        "schedule": 5.0,
+        "options": {"expires": 5.0},
+    },
+    "prune-webhook-deliveries": {
+        "task": "kernel.webhooks.tasks.prune_deliveries",
+        "schedule": 24 * 3600.0,
+    },
+}
