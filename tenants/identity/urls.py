@@ -56,4 +56,5 @@ urlpatterns = [
     path("api/v1/account/sessions/<str:session_id>", api.AccountSessionView.as_view()),
     path("api/v1/members/<str:user_id>/sessions", api.MemberSessionsView.as_view()),
     path("", include("tenants.identity.sso.urls")),
+    path("", include("tenants.identity.scim.urls")),
 ]
