@@ -13,7 +13,7 @@ from inference.chat.shapes import show_conversation, show_message
 from kernel import ids
 from kernel.api.pages import page, page_shape
 from kernel.api.schema import PAGING, ErrorDetailSerializer
-from tenants.access.endpoint import Endpoint
+from tenants.access.object_endpoint import ObjectEndpoint
 from tenants.access.permissions import Permission
 
 
@@ -64,7 +64,7 @@ class ConversationChangeSerializer(serializers.Serializer[Any]):
     model = serializers.CharField(required=False, max_length=250)
 
 
-class ConversationsView(Endpoint):
+class ConversationsView(ObjectEndpoint):
     """The person's conversations in the project."""
 
     permission = Permission.CHAT_USE
@@ -82,7 +82,7 @@ class ConversationsView(Endpoint):
         return Response(show_conversation(conversation), status=201)
 
 
-class ConversationView(Endpoint):
+class ConversationView(ObjectEndpoint):
     """One conversation with its messages."""
 
     permission = Permission.CHAT_USE

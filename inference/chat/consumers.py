@@ -15,6 +15,7 @@ from kernel.errors import InvalidRequest, NotFound
 from kernel.tenancy.scope import acting_for
 from tenants.access.permissions import Permission
 from tenants.access.principal import Principal
+from tenants.access.restrictable import require_somewhere
 
 MAX_FOLLOWED = 8
 MAX_CLIENT_ID_CHARACTERS = 100
@@ -156,8 +157,8 @@ def _require_message(principal: Principal, conversation_id: UUID, message_id: UU
 
 def _project_of(principal: Principal, conversation_id: UUID) -> UUID:
     """The project of a conversation of this person's, wherever it is in the organization."""
-    principal.must(Permission.CHAT_USE)
     with acting_for(principal.organization_id):
+        require_somewhere(principal, Permission.CHAT_USE)
         found: Conversation | None = Conversation.objects.filter(
             pk=conversation_id, created_by_id=principal.user_id
         ).first()

@@ -18,7 +18,9 @@ from inference.gateway.contract import ChatMessage
 from kernel import ids
 from kernel.audit.log import record
 from kernel.errors import Conflict, InvalidRequest, NotFound, Unavailable
+from tenants.access.permissions import Permission
 from tenants.access.principal import Principal
+from tenants.access.restrictable import visible
 from tenants.organizations import refusals
 from tenants.organizations.models import Project
 
@@ -116,6 +118,7 @@ def send_message(principal: Principal, conversation_id: UUID, content: str) -> B
     text = _valid(content, "content", MAX_MESSAGE_CHARACTERS)
     conversation = find_conversation(principal, conversation_id, lock=True)
     _require_quiet(conversation)
+    _require_still_open(principal, conversation.model)
     question = _add(conversation, "user", MessageState.COMPLETE, content=text)
     answer = _add(conversation, "assistant", MessageState.STREAMING, model=conversation.model)
     if not conversation.sealed_title:
@@ -154,10 +157,10 @@ def messages_of(conversation: Conversation) -> list[Message]:
 
 
 def require_model(principal: Principal, model: str) -> None:
-    """Raises `NotFound` unless the project has a deployment of this alias, `ModelNotAllowed`."""
+    """Raises `NotFound` unless a deployment of this alias is open to the person, `ModelNotAllowed`."""
     project = Project.objects.get(pk=principal.project_id)
     refusals.require_model(project, model, allowed=principal.allowed_models)
-    if not Deployment.objects.filter(project=project, alias=model).exists():
+    if not visible(Deployment.objects.filter(alias=model), principal, Permission.CHAT_USE).exists():
         raise NotFound(f"The model '{model[:100]}' does not exist.", param="model", code="model_not_found")
 
 
@@ -173,6 +176,13 @@ def touch(conversation: Conversation) -> None:
     """Note that the conversation changed, and tell its person's consoles."""
     Conversation.objects.filter(pk=conversation.pk).update(updated_at=Now())
     tell(UPDATED, conversation)
+
+
+def _require_still_open(principal: Principal, model: str) -> None:
+    """The model may have been kept to others since the conversation began."""
+    rows = Deployment.objects.filter(project_id=principal.project_id, alias=model)
+    if rows.exists() and not visible(rows, principal, Permission.CHAT_USE).exists():
+        require_model(principal, model)
 
 
 def _require_quiet(conversation: Conversation) -> None:

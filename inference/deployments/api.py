@@ -13,8 +13,9 @@ from kernel import ids
 from kernel.api.pages import page, page_shape
 from kernel.api.schema import PAGING
 from kernel.errors import NotFound
-from tenants.access.endpoint import Endpoint
+from tenants.access.object_endpoint import ObjectEndpoint
 from tenants.access.permissions import Permission
+from tenants.access.restrictable import visible
 
 
 class DeploymentSerializer(serializers.Serializer[Any]):
@@ -31,18 +32,18 @@ class DeploymentSerializer(serializers.Serializer[Any]):
     updated_at = serializers.DateTimeField()
 
 
-class DeploymentsView(Endpoint):
+class DeploymentsView(ObjectEndpoint):
     """The project's deployments."""
 
     permission = Permission.DEPLOYMENT_READ
 
     @extend_schema(parameters=PAGING, responses=page_shape("DeploymentPage", DeploymentSerializer))
     def get(self, request: Request) -> Response:
-        rows = Deployment.objects.filter(project_id=self.principal.project_id)
+        rows = visible(Deployment.objects.all(), self.principal, Permission.DEPLOYMENT_READ)
         return Response(page(rows, request.query_params, prefix="dep", show=_show))
 
 
-class DeploymentView(Endpoint):
+class DeploymentView(ObjectEndpoint):
     """One deployment."""
 
     permission = Permission.DEPLOYMENT_READ
@@ -52,32 +53,37 @@ class DeploymentView(Endpoint):
         return Response(_show(_find(self, deployment_id)))
 
 
-class StopView(Endpoint):
+class StopView(ObjectEndpoint):
     """Take a deployment out of service."""
 
     permission = Permission.DEPLOYMENT_WRITE
 
     @extend_schema(request=None, responses={200: DeploymentSerializer})
     def post(self, request: Request, deployment_id: str) -> Response:
-        services.stop_deployment(_find(self, deployment_id))
-        return Response(_show(_find(self, deployment_id)))
+        deployment = _find(self, deployment_id)
+        services.stop_deployment(deployment)
+        deployment.refresh_from_db()
+        return Response(_show(deployment))
 
 
-class StartView(Endpoint):
+class StartView(ObjectEndpoint):
     """Put a deployment back into service."""
 
     permission = Permission.DEPLOYMENT_WRITE
 
     @extend_schema(request=None, responses={200: DeploymentSerializer})
     def post(self, request: Request, deployment_id: str) -> Response:
-        services.start_deployment(_find(self, deployment_id))
-        return Response(_show(_find(self, deployment_id)))
+        deployment = _find(self, deployment_id)
+        services.start_deployment(deployment)
+        deployment.refresh_from_db()
+        return Response(_show(deployment))
 
 
-def _find(endpoint: Endpoint, deployment_id: str) -> Deployment:
-    found: Deployment | None = Deployment.objects.filter(
-        pk=ids.parse("dep", deployment_id), project_id=endpoint.principal.project_id
-    ).first()
+def _find(endpoint: ObjectEndpoint, deployment_id: str) -> Deployment:
+    """The deployment, as far as the caller may do with it what the address is for. Raises `NotFound`."""
+    rows = Deployment.objects.filter(pk=ids.parse("dep", deployment_id))
+    permission = endpoint.permission_for(endpoint.request.method or "")
+    found: Deployment | None = visible(rows, endpoint.principal, permission).first()
     if found is None:
         raise NotFound(f"There is no deployment '{deployment_id}'.")
     return found

@@ -96,7 +96,7 @@ class Completer:
             raise ModelNotAllowed(
                 f"Project `{place}`, or this API key, does not have access to model `{model}`.", param="model"
             )
-        deployment = project.deployments.get(model) if project else None
+        deployment = project.deployment_for(principal, model) if project else None
         if deployment is None:
             raise ModelNotFound(
                 f"The model `{model}` does not exist or you do not have access to it.", param="model"

@@ -82,11 +82,19 @@ class Deployment:
     special_tokens: tuple[str, ...] = ()
     adds_bos: bool = False
     base_model: str = ""
+    restricted: bool = False
 
     @property
     def served_as(self) -> str:
         """The name under which the pod must say that it answered."""
         return self.adapter_id or f"base-{self.digest}"
+
+    def is_for(self, principal: Principal) -> bool:
+        """Whether the caller may know of it: one kept to some members is nothing to a program's key.
+
+        For a member the control plane has looked before it asks.
+        """
+        return not (self.restricted and principal.key_id is not None)
 
 
 @dataclass(frozen=True)
@@ -103,6 +111,15 @@ class ProjectEntry:
     def allows(self, model: str) -> bool:
         """Whether the project may use a model of this name, were there one."""
         return self.listed is None or (model in self.listed) != self.denies_listed
+
+    def deployment_for(self, principal: Principal, model: str) -> Deployment | None:
+        """What stands behind the alias, as far as the caller may know of it."""
+        found = self.deployments.get(model)
+        return found if found is not None and found.is_for(principal) else None
+
+    def deployments_for(self, principal: Principal) -> list[Deployment]:
+        """All of which the caller may know."""
+        return [one for one in self.deployments.values() if one.is_for(principal)]
 
 
 Entry = KeyEntry | ProjectEntry | LimitsEntry | PricesEntry
@@ -174,5 +191,6 @@ def _deployment(document: dict[str, Any]) -> Deployment:
         default_max_tokens=None if default_max_tokens is None else int(default_max_tokens),
         special_tokens=tuple(document.get("special_tokens") or ()),
         adds_bos=bool(document.get("adds_bos", False)),
+        restricted=bool(document.get("restricted", False)),
         base_model=str(document.get("base_model") or ""),
     )

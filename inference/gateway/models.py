@@ -29,10 +29,10 @@ class ModelsSurface:
             await exchange.answer(orjson.dumps(model_object(deployment, organization_id)))
         else:
             project = await self._snapshot.project(principal.project_id)
-            deployments = project.deployments.values() if project else ()
+            found = project.deployments_for(principal) if project else ()
             ready = [
                 model_object(one, organization_id)
-                for one in deployments
+                for one in found
                 if one.state == "ready" and may_use(principal, project, one.alias)
             ]
             await exchange.answer(orjson.dumps({"object": "list", "data": ready}))

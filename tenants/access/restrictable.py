@@ -74,8 +74,13 @@ def visible(
     return rows.filter(reached)
 
 
-def has_a_grant(principal: Principal, permission: Permission) -> bool:
-    """Whether some object of the organization is opened to the caller with this permission."""
+def require_somewhere(principal: Principal, permission: Permission) -> None:
+    """Raises `PermissionDenied` unless the caller has the permission in the project or on some object."""
+    if permission not in principal.permissions and not _has_a_grant(principal, permission):
+        principal.must(permission)
+
+
+def _has_a_grant(principal: Principal, permission: Permission) -> bool:
     if principal.user_id is None:
         return False
     mine = TenantUserPermission.objects.filter(

@@ -10,7 +10,9 @@ from kernel import ids
 from kernel.audit.log import record
 from kernel.errors import NotFound
 from tenants.access.models import User
+from tenants.access.permissions import Permission
 from tenants.access.principal import Principal
+from tenants.access.restrictable import visible
 from tenants.datasets.models import File, FileState
 from tenants.limits.services.training import Training, require_training_left
 from tenants.organizations.models import Organization, Project
@@ -37,10 +39,8 @@ def start_job(order: JobOrder, *, by: Principal) -> FineTuningJob:
     require_model(project, order.model, allowed=by.allowed_models)
     base_model = _base_model(order.model)
     require_training_left(Training(by.project_id, by.user_id, base_model.name))
-    training_file = _file(order.training_file, "training_file", by.project_id)
-    validation_file = (
-        _file(order.validation_file, "validation_file", by.project_id) if order.validation_file else None
-    )
+    training_file = _file(order.training_file, "training_file", by)
+    validation_file = _file(order.validation_file, "validation_file", by) if order.validation_file else None
     job: FineTuningJob = FineTuningJob.objects.create(
         project=project,
         created_by=User.objects.filter(pk=by.user_id).first() if by.user_id else None,
@@ -129,14 +129,15 @@ def _base_model(name: str) -> BaseModel:
     return model
 
 
-def _file(public_id: str, param: str, project_id: UUID) -> File:
+def _file(public_id: str, param: str, by: Principal) -> File:
     unknown = FileUnknown(f"There is no file '{public_id[:80]}' in this project.", param=param)
     try:
         file_id = ids.parse("file", public_id)
     except NotFound:
         raise unknown from None
     # Locked, so that its validation cannot conclude unseen between this look and the job's commit.
-    here = File.objects.select_for_update().filter(project_id=project_id, deleted_at=None)
+    rows = File.objects.select_for_update(of=("self",)).filter(deleted_at=None)
+    here = visible(rows, by, Permission.FILE_READ)
     file: File | None = here.filter(pk=file_id).first()
     if file is None:
         raise unknown

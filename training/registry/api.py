@@ -12,7 +12,9 @@ from kernel.api.pages import page, page_shape
 from kernel.api.schema import PAGING
 from kernel.errors import NotFound
 from tenants.access.endpoint import Endpoint
+from tenants.access.object_endpoint import ObjectEndpoint
 from tenants.access.permissions import Permission
+from tenants.access.restrictable import visible
 from training.registry.models import BaseModel, ModelVersion
 
 
@@ -67,30 +69,27 @@ class BaseModelsView(Endpoint):
         return Response({"data": [_show_base(model) for model in BaseModel.objects.order_by("name")]})
 
 
-class ModelVersionsView(Endpoint):
+class ModelVersionsView(ObjectEndpoint):
     """The project's model versions."""
 
     permission = Permission.MODEL_READ
 
     @extend_schema(parameters=PAGING, responses=page_shape("ModelVersionPage", ModelVersionSerializer))
     def get(self, request: Request) -> Response:
-        versions = ModelVersion.objects.filter(project_id=self.principal.project_id)
-        versions = versions.select_related("base_model")
+        rows = ModelVersion.objects.select_related("base_model")
+        versions = visible(rows, self.principal, Permission.MODEL_READ)
         return Response(page(versions, request.query_params, prefix="mv", show=_show_version))
 
 
-class ModelVersionView(Endpoint):
+class ModelVersionView(ObjectEndpoint):
     """One model version."""
 
     permission = Permission.MODEL_READ
 
     @extend_schema(responses=ModelVersionSerializer)
     def get(self, request: Request, version_id: str) -> Response:
-        version = (
-            ModelVersion.objects.filter(pk=ids.parse("mv", version_id), project_id=self.principal.project_id)
-            .select_related("base_model")
-            .first()
-        )
+        rows = ModelVersion.objects.select_related("base_model").filter(pk=ids.parse("mv", version_id))
+        version = visible(rows, self.principal, Permission.MODEL_READ).first()
         if version is None:
             raise NotFound(f"There is no model version '{version_id}'.")
         return Response(_show_version(version))

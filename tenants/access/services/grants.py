@@ -11,6 +11,7 @@ from guardian.shortcuts import assign_perm, remove_perm
 from kernel import ids
 from kernel.audit.log import record
 from kernel.errors import InvalidRequest, NotFound
+from kernel.events.outbox import Happening, emit
 from tenants.access.delegation import require_may_hand_out
 from tenants.access.models import Group, Member, TenantGroupPermission, TenantUserPermission
 from tenants.access.permissions import Permission
@@ -19,6 +20,7 @@ from tenants.access.restrictable import Restrictable, codename_of, restrictable_
 from tenants.access.services import roles
 
 USE_PROJECT = "use_project"
+RESTRICTED = "tenants.object.restricted.v1"
 
 Subject = Member | Group
 
@@ -92,6 +94,15 @@ def restrict(target: Restrictable, *, restricted: bool) -> None:
     target.restricted = restricted
     if changed:
         record("object.restrict", public_id_of(target), before=not restricted, after=restricted)
+        emit(
+            Happening(
+                name=RESTRICTED,
+                aggregate_id=target.pk,
+                project_id=target.project_id,
+                resource="restriction",
+                resource_id=public_id_of(target),
+            )
+        )
         roles.tell_standing_changed()
 
 

@@ -5,6 +5,7 @@ from itertools import islice
 from typing import Any, ClassVar
 
 import orjson
+from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.parsers import MultiPartParser
@@ -18,9 +19,10 @@ from kernel.api.schema import PAGING, whole_number
 from kernel.audit.log import record
 from kernel.errors import NotFound
 from kernel.storage import objects
-from tenants.access.endpoint import Endpoint
+from tenants.access.object_endpoint import ObjectEndpoint
 from tenants.access.permissions import Permission
 from tenants.access.principal import Principal
+from tenants.access.restrictable import visible
 from tenants.datasets import services
 from tenants.datasets.api import shapes
 from tenants.datasets.errors import FileMissing
@@ -35,10 +37,11 @@ STATES = {
 SHOWN_PROBLEMS = 100
 
 
-class FilesView(Endpoint):
+class FilesView(ObjectEndpoint):
     """Bring a file, list files."""
 
     permission: ClassVar = {"GET": Permission.FILE_READ, "POST": Permission.FILE_WRITE}
+    creating = frozenset({"POST"})
     parser_classes = [MultiPartParser, StrictJSONParser]
     scoped = False
 
@@ -48,7 +51,7 @@ class FilesView(Endpoint):
     )
     def get(self, request: Request) -> Response:
         with self.scope():
-            files = File.objects.filter(project_id=self.principal.project_id, deleted_at=None)
+            files = visible(File.objects.filter(deleted_at=None), self.principal, Permission.FILE_READ)
             if purpose := request.query_params.get("purpose"):
                 files = files.filter(purpose=purpose)
             return Response(page(files, request.query_params, prefix="file", show=shapes.show_file))
@@ -64,10 +67,11 @@ class FilesView(Endpoint):
         return Response(shapes.show_file(services.bring_file(upload, facts, by=self.principal)))
 
 
-class SampleFilesView(Endpoint):
+class SampleFilesView(ObjectEndpoint):
     """Bring the bundled sample data."""
 
     permission = Permission.FILE_WRITE
+    creating = frozenset({"POST"})
     scoped = False
 
     @extend_schema(request=None, responses={201: shapes.FileSerializer})
@@ -75,7 +79,7 @@ class SampleFilesView(Endpoint):
         return Response(shapes.show_file(services.bring_sample(self.principal)), status=201)
 
 
-class FileView(Endpoint):
+class FileView(ObjectEndpoint):
     """One file."""
 
     permission: ClassVar = {"GET": Permission.FILE_READ, "DELETE": Permission.FILE_WRITE}
@@ -86,11 +90,11 @@ class FileView(Endpoint):
 
     @extend_schema(responses={200: shapes.FileDeletedSerializer})
     def delete(self, request: Request, file_id: str) -> Response:
-        services.delete_file(_file(self.principal, file_id))
+        services.delete_file(_file(self.principal, file_id, Permission.FILE_WRITE))
         return Response({"id": file_id, "object": "file", "deleted": True})
 
 
-class FileContentView(Endpoint):
+class FileContentView(ObjectEndpoint):
     """The bytes of a file, decrypted as they are sent."""
 
     permission = Permission.FILE_READ
@@ -108,7 +112,7 @@ class FileContentView(Endpoint):
         return response
 
 
-class FileValidationView(Endpoint):
+class FileValidationView(ObjectEndpoint):
     """What was found in a file: counts, and problems with their rows."""
 
     permission = Permission.FILE_READ
@@ -148,7 +152,7 @@ class FileValidationView(Endpoint):
         )
 
 
-class DatasetVersionsView(Endpoint):
+class DatasetVersionsView(ObjectEndpoint):
     """The project's dataset versions."""
 
     permission = Permission.FILE_READ
@@ -158,15 +162,13 @@ class DatasetVersionsView(Endpoint):
         responses=page_shape("DatasetVersionPage", shapes.DatasetVersionSerializer),
     )
     def get(self, request: Request) -> Response:
-        versions = DatasetVersion.objects.filter(
-            project_id=self.principal.project_id, file__deleted_at=None
-        ).select_related("file")
+        versions = _versions(self.principal)
         if file_id := request.query_params.get("file"):
             versions = versions.filter(file_id=ids.parse("file", file_id, param="file"))
         return Response(page(versions, request.query_params, prefix="dsv", show=shapes.show_version))
 
 
-class DatasetVersionView(Endpoint):
+class DatasetVersionView(ObjectEndpoint):
     """One dataset version."""
 
     permission = Permission.FILE_READ
@@ -176,7 +178,7 @@ class DatasetVersionView(Endpoint):
         return Response(shapes.show_version(_version(self.principal, version_id)))
 
 
-class DatasetVersionRowsView(Endpoint):
+class DatasetVersionRowsView(ObjectEndpoint):
     """Rows of a dataset version, as the model will see them."""
 
     permission = Permission.FILE_READ
@@ -204,23 +206,22 @@ def _rows(stored: Any, offset: int, limit: int) -> Iterator[dict[str, Any]]:
         yield {"row": number, **orjson.loads(line)}
 
 
-def _file(principal: Principal, file_id: str) -> File:
-    file: File | None = File.objects.filter(
-        pk=ids.parse("file", file_id, param="file_id"), project_id=principal.project_id, deleted_at=None
-    ).first()
+def _file(principal: Principal, file_id: str, permission: Permission = Permission.FILE_READ) -> File:
+    rows = File.objects.filter(pk=ids.parse("file", file_id, param="file_id"), deleted_at=None)
+    file: File | None = visible(rows, principal, permission).first()
     if file is None:
         raise NotFound(f"There is no file '{file_id}'.", param="file_id")
     return file
 
 
+def _versions(principal: Principal) -> "QuerySet[DatasetVersion]":
+    """The versions of files that the caller may read."""
+    rows = DatasetVersion.objects.filter(file__deleted_at=None).select_related("file")
+    return visible(rows, principal, Permission.FILE_READ, through="file")
+
+
 def _version(principal: Principal, version_id: str) -> DatasetVersion:
-    version: DatasetVersion | None = (
-        DatasetVersion.objects.filter(
-            pk=ids.parse("dsv", version_id), project_id=principal.project_id, file__deleted_at=None
-        )
-        .select_related("file")
-        .first()
-    )
+    version: DatasetVersion | None = _versions(principal).filter(pk=ids.parse("dsv", version_id)).first()
     if version is None:
         raise NotFound(f"There is no dataset version '{version_id}'.")
     return version

@@ -23,4 +23,9 @@ class Migration(migrations.Migration):
             name="restricted",
             field=models.BooleanField(default=False),
         ),
+        # Who reaches a model version may change; what it is may not.
+        migrations.RunSQL(
+            "GRANT UPDATE (restricted) ON registry_modelversion TO loomworks_app",
+            "REVOKE UPDATE (restricted) ON registry_modelversion FROM loomworks_app",
+        ),
     ]
