@@ -91,7 +91,8 @@ def _secret(key: ApiKey, powers: Powers, *, until: datetime | None = None) -> by
             "models": key.allowed_models,
             "networks": key.allowed_networks,
             "expires_at": _unix(ends) if ends else None,
-            "refusal": _refusal(powers.refusal),
+            # Why the organization or a project is out of service stands in the projects' entries.
+            "refusal": _refusal(powers.maker_gone),
         }
     )
 
@@ -114,6 +115,8 @@ def _deployment(deployment: Deployment, base: BaseModel | None) -> dict[str, Any
         "model_version_id": str(deployment.model_version_id or ""),
         "created_at": _unix(deployment.created_at),
         "state": deployment.state,
+        # Kept to some members: programs, which are nobody, do not reach it.
+        "restricted": deployment.restricted,
         "base_model": deployment.base_model,
         "digest": deployment.digest,
         "adapter_id": adapter_id_of(deployment),

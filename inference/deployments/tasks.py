@@ -6,8 +6,9 @@ from celery import shared_task
 
 from inference.deployments import execution, happenings, reconciliation, services, snapshot
 from kernel.events.subscribers import Event, subscriber
-from tenants.access.services import keys, roles
-from tenants.organizations.services import projects
+from tenants.access.services import grants, keys, roles
+from tenants.limits.services import bounds
+from tenants.organizations.services import lifecycle, projects
 from training.registry.models import ModelVersion
 
 CHANGES = (
@@ -20,11 +21,11 @@ CHANGES = (
     happenings.REBASED,
 )
 ORGANIZATION_CHANGES = (
-    "tenants.organization.suspended.v1",
-    "tenants.organization.resumed.v1",
-    "tenants.organization.closing.v1",
-    "tenants.organization.reopened.v1",
-    "tenants.organization.closed.v1",
+    lifecycle.SUSPENDED,
+    lifecycle.RESUMED,
+    lifecycle.CLOSING,
+    lifecycle.REOPENED,
+    lifecycle.CLOSED,
 )
 
 
@@ -40,13 +41,19 @@ def publish_keys_of_people(event: Event, *, organization_id: UUID) -> None:
     snapshot.publish_keys_of_people(organization_id)
 
 
+@subscriber(bounds.CHANGED, roles.STANDING_CHANGED, holds_scope=False)
+def publish_limits(event: Event, *, organization_id: UUID) -> None:
+    """Tell the gateways of an organization's limits, and of who belongs to the groups that have some."""
+    snapshot.publish_limits(organization_id)
+
+
 @subscriber(*ORGANIZATION_CHANGES, holds_scope=False)
 def publish_projects(event: Event, *, organization_id: UUID) -> None:
     """An organization was suspended, closed or let go on: tell the gateways."""
     snapshot.publish_projects(organization_id)
 
 
-@subscriber(*CHANGES, projects.CHANGED, projects.ARCHIVED, holds_scope=False)
+@subscriber(*CHANGES, projects.CHANGED, projects.ARCHIVED, grants.RESTRICTED, holds_scope=False)
 def publish_project(event: Event, *, organization_id: UUID) -> None:
     """Tell the gateways what a project serves now."""
     if event.project_id is not None:

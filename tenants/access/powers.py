@@ -37,13 +37,20 @@ class KeyOwnerInactive(DomainError):
 class Powers:
     """What one key may do now. `in_projects` has all of its projects, its own first.
 
-    `refusal` says why it may do nothing at all, `refusals` why nothing in one of its projects.
+    `out_of_service` says that the organization or the key's own project is, `maker_gone` that its maker is
+    no active member, `refusals` why nothing is done in one of its projects.
     """
 
-    refusal: DomainError | None
+    out_of_service: DomainError | None
+    maker_gone: DomainError | None
     in_projects: Mapping[UUID, frozenset[Permission]]
     refusals: Mapping[UUID, DomainError]
     everywhere: frozenset[Permission]
+
+    @property
+    def refusal(self) -> DomainError | None:
+        """Why the key may do nothing at all."""
+        return self.out_of_service or self.maker_gone
 
 
 @dataclass(frozen=True)
@@ -118,19 +125,14 @@ class _Facts:
         """Of one key."""
         ids = [] if key.project_id is None else [key.project_id, *further]
         refusals = {pk: refusal for pk in ids if (refusal := self._refusal_in(pk)) is not None}
+        gone = is_of_a_person(key) and key.created_by_id not in self.makers
         return Powers(
-            refusal=self._refusal(key),
+            out_of_service=refusals.get(key.project_id) if ids else refusal_of(self.organization),
+            maker_gone=KeyOwnerInactive() if gone else None,
             in_projects={pk: self._held(key, pk) for pk in ids},
             refusals=refusals,
             everywhere=self._held(key, None) if key.project_id is None else NOTHING,
         )
-
-    def _refusal(self, key: ApiKey) -> DomainError | None:
-        home = self.projects[key.project_id] if key.project_id else None
-        if (refusal := refusal_of(self.organization, home)) is not None:
-            return refusal
-        gone = is_of_a_person(key) and key.created_by_id not in self.makers
-        return KeyOwnerInactive() if gone else None
 
     def _refusal_in(self, project_id: UUID) -> DomainError | None:
         return refusal_of(self.organization, self.projects[project_id])

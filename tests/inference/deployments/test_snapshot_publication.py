@@ -45,12 +45,17 @@ def test_a_key_is_published_with_exactly_what_the_gateway_reads(owner: Person, p
         "organization_id": str(owner.organization.pk),
         "project_id": str(owner.project.pk),
         "name": key.name,
+        "maker_id": str(owner.user.pk),
         "permissions": sorted(key.permissions),
+        "projects": {},
+        "models": [],
+        "networks": [],
         "expires_at": None,
+        "refusal": None,
     }
     entry = read_entry(name_of_key(owner), valkey().get(name_of_key(owner)))  # type: ignore[arg-type]
     assert isinstance(entry, KeyEntry)
-    assert "inference.complete" in entry.principal.permissions
+    assert "inference.complete" in entry.projects[str(owner.project.pk)]
     assert owner.secret not in str(value_of(name_of_key(owner)))
 
 

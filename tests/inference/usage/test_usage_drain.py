@@ -15,6 +15,7 @@ from inference.gateway.usage import UsageRecord as Sent
 from inference.usage import execution
 from inference.usage.models import UsageRecord
 from kernel.ids import uuid7
+from tenants.access.models import ApiKey
 from tests.cast import Person
 
 STREAM = "lw:usage"
@@ -280,3 +281,20 @@ def test_records_that_came_before_their_months_partition_move_into_it(
         assert partition_of(early).startswith("usage_usagerecord_y")
     assert [row.id for row in stored(owner)] == [early]
     assert execution.make_partitions() == 0
+
+
+def test_what_a_key_did_at_the_gateway_shows_when_it_was_last_used(
+    owner: Person, valkey: redis.Redis
+) -> None:
+    with owner.acting():
+        key = ApiKey.objects.get()
+    put(
+        valkey,
+        sent(owner, key_id=str(key.pk), started_at=1_790_000_100.0),
+        sent(owner, key_id=str(key.pk), started_at=1_790_000_000.0),
+    )
+    execution.drain()
+    with owner.acting():
+        key.refresh_from_db()
+    assert key.last_used_at is not None
+    assert key.last_used_at.timestamp() == 1_790_000_100.0
