@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from kernel import ids
 from kernel.api.pages import page, page_shape
 from kernel.api.schema import PAGING
+from kernel.api.strict import StrictSerializer
 from tenants.access.endpoint import OrganizationEndpoint
 from tenants.access.permissions import Permission
 from tenants.identity.models import Domain
@@ -40,7 +41,7 @@ class DomainSerializer(serializers.Serializer[Any]):
     failing_since = serializers.DateTimeField(allow_null=True)
 
 
-class DomainRequestSerializer(serializers.Serializer[Any]):
+class DomainRequestSerializer(StrictSerializer):
     """The domain to claim."""
 
     name = serializers.CharField(max_length=253)
@@ -65,6 +66,7 @@ class DomainsView(OrganizationEndpoint):
 class DomainView(OrganizationEndpoint):
     """One domain."""
 
+    requires_recent_sign_in = True
     permission: ClassVar = {"GET": Permission.SSO_READ, "DELETE": Permission.SSO_WRITE}
 
     @extend_schema(responses=DomainSerializer)

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from kernel import ids
 from kernel.api.pages import page, page_shape
 from kernel.api.schema import PAGING
+from kernel.api.strict import StrictSerializer
 from tenants.access.endpoint import OrganizationEndpoint
 from tenants.access.permissions import Permission
 from tenants.identity.models import DEFAULT_ROLES, IdentityProvider, ProviderKind
@@ -62,7 +63,7 @@ class IdentityProviderSerializer(serializers.Serializer[Any]):
     tested_at = serializers.DateTimeField(allow_null=True)
 
 
-class IdentityProviderChangeSerializer(serializers.Serializer[Any]):
+class IdentityProviderChangeSerializer(StrictSerializer):
     """What an identity provider should become; what is left out stays."""
 
     name = serializers.CharField(max_length=100, required=False)
@@ -118,6 +119,7 @@ class SsoPolicySerializer(serializers.Serializer[Any]):
 class IdentityProvidersView(OrganizationEndpoint):
     """The organization's identity providers."""
 
+    requires_recent_sign_in = True
     permission: ClassVar = {"GET": Permission.SSO_READ, "POST": Permission.SSO_WRITE}
     # Metadata may have to be read from far away.
     scoped = False
@@ -144,6 +146,7 @@ class IdentityProvidersView(OrganizationEndpoint):
 class IdentityProviderView(OrganizationEndpoint):
     """One identity provider."""
 
+    requires_recent_sign_in = True
     permission: ClassVar = {
         "GET": Permission.SSO_READ,
         "PATCH": Permission.SSO_WRITE,
@@ -194,6 +197,7 @@ class IdentityProviderTestView(OrganizationEndpoint):
 class SsoPolicyView(OrganizationEndpoint):
     """Whether single sign-on is required."""
 
+    requires_recent_sign_in = True
     permission: ClassVar = {"GET": Permission.SSO_READ, "PUT": Permission.SSO_WRITE}
 
     @extend_schema(responses=SsoPolicySerializer)

@@ -1,4 +1,4 @@
-"""What SCIM says of itself: its features, its resource types, their attributes (RFC 7643, sections 5 to 7)."""
+"""What SCIM says of itself: features, resource types, their attributes (RFC 7643, sections 5 to 7)."""
 
 from typing import Any
 

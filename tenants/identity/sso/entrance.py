@@ -6,10 +6,11 @@ from django.contrib.auth import login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
-from kernel.audit.log import Actor, acting_as, record
+from kernel.audit.log import acting_as, record
 from kernel.tenancy.scope import acting_for
 from tenants.access import proofs, sessions
 from tenants.access.models import User
+from tenants.identity import trail
 from tenants.identity.models import IdentityProvider
 from tenants.identity.sso import arrival
 from tenants.identity.sso.assertions import Asserted
@@ -22,8 +23,7 @@ def enter(request: HttpRequest, provider: IdentityProvider, asserted: Asserted, 
     """Sign the person in and send them on. Raises `SignInRefused`."""
     with acting_for(provider.organization_id):
         user = arrival.receive(provider, asserted).user
-        address, request_id = request.META.get("REMOTE_ADDR", ""), request.META.get("REQUEST_ID", "")
-        with acting_as(Actor(user.public_id, address, request_id)):
+        with acting_as(trail.actor_of(request, user)):
             record("session.sign_in", user.public_id, method=METHOD, provider=provider.public_id)
     open_session(request, user, provider)
     return redirect(to or settings.LOGIN_REDIRECT_URL)

@@ -65,7 +65,7 @@ def path_of(address: str) -> str:
 def refusal_of(answer: Any) -> str:
     """The code on the page of a refused sign-in."""
     text = answer.content.decode()
-    assert "You are not signed in" in text, (answer.status_code, text)
+    assert "If you ask for help, name this reason" in text, (answer.status_code, text)
     return str(text.partition("<code>")[2].partition("</code>")[0])
 
 
