@@ -86,6 +86,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "config.middleware.language_of_pages",
     "allauth.account.middleware.AccountMiddleware",
+    "tenants.identity.sso.own_factors.keep_to_the_organization",
     "tenants.identity.activity.note_activity",
     "axes.middleware.AxesMiddleware",
 ]
@@ -154,6 +155,7 @@ ACCOUNT_ADAPTER = "tenants.identity.accounts.AccountAdapter"
 ACCOUNT_FORMS = {
     "login": "tenants.identity.forms.SignInForm",
     "signup": "tenants.identity.forms.SignUpForm",
+    "add_email": "tenants.identity.forms.ChangeAddressForm",
 }
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
@@ -274,6 +276,8 @@ WHITENOISE_AUTOREFRESH = False
 WHITENOISE_IMMUTABLE_FILE_TEST = r"^/static/assets/.+-[A-Za-z0-9_-]{8,}\.\w+$"
 DJANGO_VITE = {"default": {"dev_mode": False, "manifest_path": CONSOLE_BUILD / "manifest.json"}}
 
+# How long an organization that its owner closes can still be kept.
+CLOSING_GRACE_DAYS = env.whole_number("CLOSING_GRACE_DAYS", default=14)
 MAX_FILE_BYTES = 512 * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
 # Uploads wait outside the web root and outside the world's reach until they are encrypted.

@@ -5,6 +5,7 @@ from typing import Any
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.models import EmailAddress
 from allauth.usersessions.models import UserSession
+from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
@@ -38,6 +39,15 @@ class AccountAdapter(DefaultAccountAdapter):
             return normalise(email)
         except InvalidRequest as fault:
             raise ValidationError(fault.message, code=fault.code) from None
+
+    def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
+        """Verify an address, unless it is somebody else's by now."""
+        others = User.objects.exclude(pk=email_address.user_id)
+        if others.filter(email=email_address.email).exists():
+            said = "account/messages/email_confirmation_failed.txt"
+            self.add_message(request, messages.ERROR, said, {"email": email_address.email})
+            return False
+        return super().confirm_email(request, email_address)
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         """Nothing: `lock_out` counts attempts, and never by the address alone as allauth would."""

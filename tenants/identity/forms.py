@@ -3,7 +3,7 @@
 from typing import Any
 
 from allauth.account.adapter import get_adapter
-from allauth.account.forms import LoginForm, SignupForm
+from allauth.account.forms import AddEmailForm, LoginForm, SignupForm
 from allauth.account.internal.flows.signup import prevent_enumeration
 from allauth.mfa.adapter import get_adapter as get_factor_adapter
 from allauth.mfa.models import Authenticator
@@ -11,7 +11,7 @@ from allauth.mfa.totp.forms import ActivateTOTPForm
 from allauth.mfa.utils import encrypt
 from django import forms
 from django.contrib.auth.hashers import make_password
-from django.core.validators import MaxLengthValidator
+from django.core.validators import MaxLengthValidator, validate_email
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 
@@ -41,6 +41,7 @@ class SignUpForm(SignupForm):
     def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["password1"].validators.append(MaxLengthValidator(MAX_PASSWORD_CHARACTERS))
+        _judge_by_our_rule(self.fields["email"])
         self.invited = sign_up.invitation_in(request.session)
         if self.invited is not None:
             del self.fields["organization"]
@@ -77,6 +78,14 @@ class SignUpForm(SignupForm):
             sign_up.found_organization_for(user, self.cleaned_data["organization"], by=actor)
 
 
+class ChangeAddressForm(AddEmailForm):
+    """The address to sign in by from now on."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _judge_by_our_rule(self.fields["email"])
+
+
 class ActivateTotpForm(ActivateTOTPForm):
     """Setting up an authenticator app; the code that does it is used up by it."""
 
@@ -88,3 +97,8 @@ class ActivateTotpForm(ActivateTOTPForm):
         if not factor.wrap().validate_code(code):
             raise get_factor_adapter().validation_error("incorrect_code")
         return code
+
+
+def _judge_by_our_rule(field: forms.Field) -> None:
+    # The adapter's rule is stricter than Django's and says better what is wrong.
+    field.validators = [check for check in field.validators if check is not validate_email]

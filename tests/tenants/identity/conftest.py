@@ -4,9 +4,11 @@ Django is not set up yet when this file is read: what needs models imports them 
 """
 
 from collections.abc import Iterator
+from importlib import import_module
 from ipaddress import ip_network
 
 import pytest
+from django.core import mail
 from django.test import override_settings
 
 from tests.tenants.identity import name_server
@@ -33,3 +35,21 @@ def openid() -> Iterator[OpenIdProvider]:
     with override_settings(**admitted):
         yield server
     server.close()
+
+
+@pytest.fixture
+def letters() -> Iterator[None]:
+    """Keep what is mailed, for the test to read (`visiting.letters_to`)."""
+    with override_settings(EMAIL_BACKEND="django.core.mail.backends.locmem.EmailBackend"):
+        mail.outbox = []
+        yield
+
+
+@pytest.fixture
+def open_house(stores: object) -> Iterator[None]:
+    """Anybody may sign up."""
+    policies = import_module("tenants.limits.models").PlatformPolicy.objects.filter(pk=1)
+    before = policies.get().sign_up_mode
+    policies.update(sign_up_mode="open")
+    yield
+    policies.update(sign_up_mode=before)
