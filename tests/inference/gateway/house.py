@@ -120,13 +120,13 @@ class Publisher:
         await self._valkey.delete(tenant.key_name)
         await self._valkey.publish("lw:snapshot:changed", tenant.key_name)
 
-    async def project(self, tenant: Tenant, *deployments: dict[str, Any]) -> None:
+    async def project(self, tenant: Tenant, *deployments: dict[str, Any], **changes: Any) -> None:
         document = {
             "organization_id": tenant.organization_id,
             "project_id": tenant.project_id,
             "deployments": list(deployments),
         }
-        await self._put(f"lw:snapshot:project:{tenant.project_id}", document)
+        await self._put(f"lw:snapshot:project:{tenant.project_id}", document | changes)
 
 
 def deployment(url: str, **changes: Any) -> dict[str, Any]:
@@ -192,7 +192,13 @@ async def served(application: Any) -> AsyncIterator[str]:
     port = free_port()
     server = uvicorn.Server(
         uvicorn.Config(
-            application, port=port, log_level="error", access_log=False, timeout_graceful_shutdown=2
+            application,
+            port=port,
+            log_level="error",
+            access_log=False,
+            # As in production: the gateway reads the header itself, and believes only whom it is told to.
+            proxy_headers=False,
+            timeout_graceful_shutdown=2,
         )
     )
     task = asyncio.create_task(server.serve())
