@@ -1,6 +1,6 @@
 """The door of SCIM: its media type, its errors; who may come is decided as at every other address."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from rest_framework.renderers import JSONRenderer
 
@@ -27,9 +27,15 @@ class ScimRenderer(JSONRenderer):
 class ScimEndpoint(OrganizationEndpoint):
     """An address of SCIM. The standard describes it, so that our API's description does not."""
 
-    parser_classes: ClassVar = [ScimParser, StrictJSONParser]
-    renderer_classes: ClassVar = [ScimRenderer]
+    parser_classes = [ScimParser, StrictJSONParser]
+    renderer_classes = [ScimRenderer]
     schema = None
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The JSON object that was sent."""
+        sent = self.request.data
+        return sent if isinstance(sent, dict) else {}
 
     def get_exception_handler(self) -> Any:
         """SCIM's error bodies."""

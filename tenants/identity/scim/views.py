@@ -74,7 +74,7 @@ class UsersView(ScimEndpoint):
         return Response(shapes.show_list(shapes.show_people(found), total=rows.count(), start=page.start))
 
     def post(self, request: Request) -> Response:
-        made = people.bring_in(people.read_person(request.data, whole=True))
+        made = people.bring_in(people.read_person(self.body, whole=True))
         return _created(shapes.show_person(made))
 
 
@@ -88,12 +88,12 @@ class UserView(ScimEndpoint):
 
     def put(self, request: Request, user_id: str) -> Response:
         member = members.find_member(user_id, param=None)
-        changed = people.change_person(member, people.read_person(request.data, whole=True))
+        changed = people.change_person(member, people.read_person(self.body, whole=True))
         return Response(shapes.show_person(changed))
 
     def patch(self, request: Request, user_id: str) -> Response:
         member = members.find_member(user_id, param=None)
-        changed = people.change_person(member, people.wanted_by(read_changes(request.data)))
+        changed = people.change_person(member, people.wanted_by(read_changes(self.body)))
         return Response(shapes.show_person(changed))
 
     def delete(self, request: Request, user_id: str) -> Response:
@@ -115,7 +115,7 @@ class GroupsView(ScimEndpoint):
         return Response(shapes.show_list(found, total=rows.count(), start=page.start))
 
     def post(self, request: Request) -> Response:
-        return _created(shapes.show_team(teams.make_team(request.data)))
+        return _created(shapes.show_team(teams.make_team(self.body)))
 
 
 class GroupView(ScimEndpoint):
@@ -128,10 +128,10 @@ class GroupView(ScimEndpoint):
         return Response(shapes.show_teams([teams.find_team(group_id)], without=left_out)[0])
 
     def put(self, request: Request, group_id: str) -> Response:
-        return Response(shapes.show_team(teams.replace_team(teams.find_team(group_id), request.data)))
+        return Response(shapes.show_team(teams.replace_team(teams.find_team(group_id), self.body)))
 
     def patch(self, request: Request, group_id: str) -> Response:
-        changes = read_changes(request.data)
+        changes = read_changes(self.body)
         return Response(shapes.show_team(teams.change_team(teams.find_team(group_id), changes)))
 
     def delete(self, request: Request, group_id: str) -> Response:
