@@ -231,6 +231,9 @@ SPECTACULAR_SETTINGS = {
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
     "ENUM_NAME_OVERRIDES": {
+        "DomainStatus": "tenants.administration.api.domains.STATUSES",
+        "IdentityProviderKind": "tenants.identity.models.ProviderKind",
+        "DefaultRole": "tenants.identity.models.DEFAULT_ROLES",
         "Role": "tenants.access.api.ROLES",
         "Permission": "tenants.access.api.PERMISSIONS",
         "OrganizationState": "tenants.access.api.STATES",

@@ -53,8 +53,11 @@ MAY_CROSS_TENANTS = {
     "platform/kernel/webhooks/leases.py",
     "tenants/access/authentication.py",
     "tenants/access/sessions.py",
+    "tenants/administration/api/operator.py",
     "tenants/datasets/execution.py",
     "tenants/identity/sso/crossings.py",
+    "tenants/limits/services/operation.py",
+    "tenants/organizations/services/erasure.py",
     "training/jobs/execution/leases.py",
 }
 
@@ -92,6 +95,13 @@ PUBLIC_ADDRESSES = {
     "accounts/sign-in/passkey",
     "accounts/sign-out",
     "accounts/sign-up",
+    # To an organization's identity provider and back.
+    "accounts/sso",
+    "accounts/sso/<str:organization_id>/<str:provider_id>/acs",
+    "accounts/sso/<str:organization_id>/<str:provider_id>/callback",
+    "accounts/sso/<str:organization_id>/<str:provider_id>/complete",
+    "accounts/sso/<str:organization_id>/<str:provider_id>/metadata",
+    "accounts/sso/<str:organization_id>/<str:provider_id>/start",
     # Whoever finds a secret in public need not be one of ours.
     "api/v1/leaked-keys",
 }
