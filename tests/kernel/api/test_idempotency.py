@@ -141,14 +141,14 @@ def test_twenty_at_once_create_one_thing(owner: Person) -> None:
 
 def test_a_request_that_still_runs_is_said_to_be_running(owner: Person) -> None:
     entered, leave = threading.Event(), threading.Event()
-    make = keys.make_api_key
+    make = keys.make_project_key
 
     def slowly(*args: Any, **kwargs: Any) -> Any:
         entered.set()
         assert leave.wait(10)
         return make(*args, **kwargs)
 
-    with patch.object(keys, "make_api_key", slowly):
+    with patch.object(keys, "make_project_key", slowly):
         first: list[Any] = []
         browser, other = owner.browser, owner.browser
         thread = threading.Thread(target=lambda: first.append(in_a_thread(lambda: make_key(browser, "slow"))))
@@ -188,7 +188,7 @@ def test_an_upload_with_another_byte_is_another_one(owner: Person) -> None:
 
 
 def test_a_fault_of_ours_is_not_kept(owner: Person) -> None:
-    with patch.object(keys, "make_api_key", side_effect=DomainError):
+    with patch.object(keys, "make_project_key", side_effect=DomainError):
         assert make_key(owner.browser, "later").status_code == 500
     assert make_key(owner.browser, "later").status_code == 201
 
