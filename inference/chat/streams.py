@@ -64,6 +64,12 @@ def ask_to_stop(message_id: UUID) -> None:
     blocking_valkey().set(f"{stream_key(message_id)}:stop", "1", ex=KEEP_SECONDS)
 
 
+def drop_stream(message_id: UUID) -> None:
+    """Forget what was streamed; whoever still writes finds the stream lost. Raises `redis.RedisError`."""
+    key = stream_key(message_id)
+    blocking_valkey().delete(key, f"{key}:alive")
+
+
 def text_so_far(message_id: UUID) -> str:
     """What the stream holds of the answer. Raises `redis.RedisError`."""
     entries = cast(list[Any], blocking_valkey().xrange(stream_key(message_id)))

@@ -41,7 +41,9 @@ def recognise(session_key: str | None, project_id: UUID | None = None) -> Visito
         return None
     chosen = str(project_id) if project_id else store.get(sessions.PROJECT_KEY)
     principal = sessions.principal_for(user, store.get(sessions.ORGANIZATION_KEY), chosen, proof_of(store))
-    if principal is None or principal.lacks_factor or (project_id and principal.project != project_id):
+    if principal is None or principal.lacks_factor or principal.refusal is not None:
+        return None
+    if project_id and principal.project != project_id:
         return None
     with acting_for(principal.organization_id):
         member: Member | None = Member.objects.filter(user=user).first()

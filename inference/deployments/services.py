@@ -8,6 +8,7 @@ from inference.deployments.happenings import CREATED, OUTCOMES, STARTED, STOPPED
 from inference.deployments.models import Deployment, DeploymentState
 from kernel.audit.log import record
 from kernel.errors import Conflict
+from kernel.ports.serving import names_models
 from training.registry.models import BaseModel, ModelVersion
 
 PROJECT_BASE_MODEL = "smollm2-135m-instruct"
@@ -89,3 +90,10 @@ def _deploy(wanted: Deployment) -> Deployment:
         record("deployment.create", deployment.public_id, alias=deployment.alias)
         tell(CREATED, deployment)
     return deployment
+
+
+@names_models
+def model_names(project_id: UUID) -> list[str]:
+    """The aliases of a project of the current organization, the oldest first."""
+    rows = Deployment.objects.filter(project_id=project_id).order_by("pk")
+    return list(rows.values_list("alias", flat=True))

@@ -23,10 +23,17 @@ from inference.deployments.entries import (
     entries_of_keys,
     entries_of_projects,
 )
+from inference.deployments.limit_entries import (
+    LIMITS_PREFIX,
+    entries_of_limits,
+    entries_of_plans,
+    entries_of_prices,
+    with_limits_of_their_own,
+)
 from inference.deployments.valkey import valkey
 from kernel.tenancy.scope import across_tenants, acting_for
 from tenants.access.models import ApiKey
-from tenants.organizations.models import Project
+from tenants.organizations.models import Organization, OrganizationState, Project
 
 # Of each key whose change was told: the names of the entries that its secrets have.
 SECRETS_PREFIX = "lw:snapshot:secrets:"
@@ -43,6 +50,8 @@ def publish_key(organization_id: UUID, key_id: UUID) -> None:
     """
     with acting_for(organization_id):
         _lock()
+        # Its organization's limits first: no key is ever served without them.
+        _write(entries_of_limits(organization_id))
         entries = entries_of_keys(list(ApiKey.objects.filter(pk=key_id)))
         # What was published of it before, since a row does not remember all the secrets it ever had.
         index = f"{SECRETS_PREFIX}{key_id}"
@@ -90,12 +99,39 @@ def publish_project(organization_id: UUID, project_id: UUID) -> None:
         _write(entries_of_projects(Project.objects.filter(pk=project_id)))
 
 
+def publish_limits(organization_id: UUID) -> None:
+    """Publish the limits of an organization as they are now. Raises `redis.RedisError`."""
+    with acting_for(organization_id):
+        _lock()
+        _write(entries_of_limits(organization_id))
+
+
+def withdraw(organization_id: UUID) -> None:
+    """Take everything of an organization out of the snapshot. Raises `redis.RedisError`."""
+    with acting_for(organization_id):
+        _lock()
+        gone = {f"{PROJECT_PREFIX}{pk}" for pk in Project.objects.values_list("pk", flat=True)}
+        for pk, present, previous in ApiKey.objects.values_list("pk", "secret_hash", "previous_hash"):
+            gone |= {KEY_PREFIX + present, KEY_PREFIX + previous}
+            valkey().delete(f"{SECRETS_PREFIX}{pk}")
+        _write(dict.fromkeys([*gone, LIMITS_PREFIX + str(organization_id)]))
+
+
+def publish_prices() -> int:
+    """Publish the price book as it is now. Raises `redis.RedisError`."""
+    with across_tenants():
+        _lock()
+        return _write(entries_of_prices())
+
+
 def publish_everything() -> int:
-    """Publish all keys and projects and remove what is no more; answers how many entries changed.
+    """Publish all limits, keys and projects and remove what is no more; answers how many entries changed.
 
     Only then does the snapshot count as ready. Raises `redis.RedisError`.
     """
-    changed = 0
+    changed = publish_prices()
+    for organizations in _batches(Organization, "pk"):
+        changed += _write_limits([pk for _, pk in organizations])
     for batch in _batches(Project):
         changed += _write_projects(batch)
     for batch in _batches(ApiKey):
@@ -122,15 +158,29 @@ Batch = list[tuple[UUID, UUID]]
 """Organization and row."""
 
 
-def _batches(kind: type[Model]) -> Iterator[Batch]:
+def _batches(kind: type[Model], owner: str = "organization_id") -> Iterator[Batch]:
     after: UUID | None = None
     while True:
         with across_tenants():
-            found = list(_rows(kind, after).values_list("organization_id", "pk")[:BATCH])
+            found = list(_rows(kind, after).values_list(owner, "pk")[:BATCH])
         if not found:
             return
         yield found
         after = found[-1][1]
+
+
+def _write_limits(organization_ids: list[UUID]) -> int:
+    """What an organization set itself only its own scope reads; the rest follows from plans, all at once."""
+    with across_tenants():
+        _lock()
+        own = with_limits_of_their_own(organization_ids)
+        others = Organization.objects.filter(pk__in=organization_ids).exclude(pk__in=own)
+        changed = _write(entries_of_plans(list(others.exclude(state=OrganizationState.CLOSED))))
+    for organization_id in own:
+        with acting_for(organization_id):
+            _lock()
+            changed += _write(entries_of_limits(organization_id))
+    return changed
 
 
 def _write_projects(batch: Batch) -> int:

@@ -1,6 +1,7 @@
 """The composition root as a Django app."""
 
 from django.apps import AppConfig
+from django.utils.module_loading import autodiscover_modules
 
 from config import webhook_events
 from config.celery import app as celery_app
@@ -14,3 +15,5 @@ class CompositionConfig(AppConfig):
 
     def ready(self) -> None:
         webhook_events.publish_all()
+        # What each room erases of an organization besides its rows.
+        autodiscover_modules("erasure")

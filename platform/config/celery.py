@@ -12,6 +12,7 @@ from inference.usage.schedule import SCHEDULE as USAGE
 from kernel.api.schedule import SCHEDULE as API
 from kernel.webhooks.schedule import SCHEDULE as WEBHOOKS
 from tenants.access.schedule import SCHEDULE as ACCESS
+from tenants.administration.schedule import SCHEDULE as ADMINISTRATION
 from tenants.datasets.schedule import SCHEDULE as DATASETS
 from tenants.identity.schedule import SCHEDULE as IDENTITY
 from training.jobs.schedule import SCHEDULE as JOBS
@@ -29,6 +30,7 @@ app.conf.beat_schedule = {
     **API,
     **WEBHOOKS,
     **ACCESS,
+    **ADMINISTRATION,
     **DATASETS,
     **IDENTITY,
     **JOBS,

@@ -23,6 +23,7 @@ from tenants.access.powers import Powers, powers_of
 from tenants.access.principal import Principal
 from tenants.access.proofs import proof_of
 from tenants.access.services import uses
+from tenants.access.support import principal_of_support
 
 PROJECT_HEADER = "OpenAI-Project"
 
@@ -61,6 +62,8 @@ def principal_of_session(request: HttpRequest, project: str | None = None) -> Pr
     user = request.user
     if not isinstance(user, User):
         return None
+    if (looking_in := principal_of_support(user, request.session)) is not None:
+        return looking_in
     chosen = str(ids.parse("proj", project)) if project else request.session.get(sessions.PROJECT_KEY)
     principal = sessions.principal_for(
         user, request.session.get(sessions.ORGANIZATION_KEY), chosen, proof_of(request.session)

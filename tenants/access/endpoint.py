@@ -13,13 +13,17 @@ from rest_framework.views import APIView
 from kernel import ids
 from kernel.api import door, idempotency
 from kernel.api.callers import address_of
-from kernel.audit.log import Actor, acting_as, record_denial
+from kernel.audit.log import Actor, acting_as, record, record_denial
 from kernel.errors import NotFound, PermissionDenied, Unauthenticated
 from kernel.tenancy.scope import acting_for
 from tenants.access.assurance import SecondFactorRequired, require_recent_sign_in
 from tenants.access.permissions import Permission
 from tenants.access.principal import Principal
 from tenants.organizations.models import Project
+from tenants.organizations.refusals import OrganizationClosing
+
+# One's account and the organization's state are read and chosen whatever state that is.
+OPEN_WHILE_REFUSED = frozenset({Permission.ACCOUNT_USE, Permission.ORGANIZATION_READ})
 
 
 class Endpoint(APIView):
@@ -56,6 +60,7 @@ class Endpoint(APIView):
         method = request.method or ""
         if request.auth.lacks_factor and not self.open_without_factor:
             raise SecondFactorRequired
+        self._require_open(method)
         if method.lower() not in self.http_method_names or not hasattr(self, method.lower()):
             return
         self._check(method)
@@ -79,6 +84,20 @@ class Endpoint(APIView):
         self.response = self.finalize_response(request, response, *args, **kwargs)
         return self.response
 
+    def _require_open(self, method: str) -> None:
+        """Raise why the organization is out of service, except to what is still answered then."""
+        refusal = self.principal.refusal
+        if refusal is None or method.lower() not in self.http_method_names:
+            return
+        permission = self.permission_for(method) if hasattr(self, method.lower()) else None
+        if permission in OPEN_WHILE_REFUSED:
+            return
+        # Whoever closes an organization can still take their data out, and change their mind.
+        closing = isinstance(refusal, OrganizationClosing)
+        if closing and (method in SAFE_METHODS or permission is Permission.ORGANIZATION_OWN):
+            return
+        raise refusal
+
     def check_permission(self, permission: Permission) -> None:
         """Raise `PermissionDenied` unless the caller has it where this address acts: the chosen project."""
         self.principal.must(permission)
@@ -99,11 +118,24 @@ class Endpoint(APIView):
     @contextmanager
     def _door(self) -> Iterator[None]:
         with acting_as(self._actor()):
+            self._record_support()
             if self.scoped:
                 with self.scope():
                     yield
             else:
                 yield
+
+    def _record_support(self) -> None:
+        """What an operator looks at is in the organization's log, whatever becomes of the request."""
+        access = self.principal.support_access
+        if access is not None:
+            with acting_for(self.principal.organization_id):
+                record(
+                    "support.request",
+                    ids.render("support", access),
+                    method=self.request.method,
+                    path=self.request.path[:200],
+                )
 
     def _answer(self, request: Request, act: Callable[[], Any]) -> Any:
         """What the handler answers, or answered before under the same idempotency key."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from kernel import ids
-from kernel.errors import InvalidRequest, PermissionDenied
+from kernel.errors import DomainError, InvalidRequest, PermissionDenied
 from tenants.access.permissions import Permission
 
 
@@ -29,6 +29,8 @@ class Principal:
     allowed_models: frozenset[str] = frozenset()
     # The organization requires a second factor, and the person has none yet: nothing else answers.
     lacks_factor: bool = False
+    # Why a person in the browser can do next to nothing: the organization is suspended, or being closed.
+    refusal: DomainError | None = None
     # Why the caller is not the person they seem: the operator's support access that let them in.
     support_access: UUID | None = None
 

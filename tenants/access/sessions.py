@@ -10,6 +10,7 @@ from tenants.access.principal import Principal
 from tenants.access.proofs import OWN, Proof, opens
 from tenants.access.standing import projects_for, standing_of
 from tenants.organizations.models import Organization, OrganizationState
+from tenants.organizations.refusals import refusal_in
 
 ORGANIZATION_KEY = "organization_id"
 PROJECT_KEY = "project_id"
@@ -24,6 +25,7 @@ class Membership:
     state: OrganizationState
     requires_sso: bool = False
     requires_factor: bool = False
+    state_reason: str = ""
 
 
 def memberships_of(user: User) -> list[Membership]:
@@ -31,12 +33,12 @@ def memberships_of(user: User) -> list[Membership]:
     with across_tenants():
         members = list(Member.objects.filter(user=user, deactivated_at=None).order_by("pk"))
         found = {
-            pk: (name, OrganizationState(state), requires_sso, requires_factor)
-            for pk, name, state, requires_sso, requires_factor in Organization.objects.filter(
+            pk: (name, OrganizationState(state), requires_sso, requires_factor, reason)
+            for pk, name, state, requires_sso, requires_factor, reason in Organization.objects.filter(
                 pk__in=[m.organization_id for m in members]
             )
             .exclude(state=OrganizationState.CLOSED)
-            .values_list("pk", "name", "state", "require_sso", "require_mfa")
+            .values_list("pk", "name", "state", "require_sso", "require_mfa", "state_reason")
         }
     return [
         Membership(m.organization_id, *found[m.organization_id])
@@ -83,6 +85,7 @@ def principal_for(
         in_projects=standing.in_projects,
         user_id=user.pk,
         lacks_factor=_lacks_factor(user, membership, proof),
+        refusal=refusal_in(membership.state, membership.state_reason),
     )
 
 

@@ -2,12 +2,40 @@
 
 from uuid import UUID
 
+from celery import shared_task
+
 from kernel.events.subscribers import Event, subscriber
 from tenants.access.services import invitations
-from tenants.administration import mails
+from tenants.administration import closing, mails, notices
+from tenants.limits.services import thresholds
+from tenants.organizations.services import lifecycle
 
 
 @subscriber(invitations.CREATED, holds_scope=False)
 def send_invitation(event: Event, *, organization_id: UUID) -> None:
     """E-mail an invitation that was just made."""
     mails.send_invitation(organization_id, event.aggregate_id)
+
+
+@subscriber(thresholds.REACHED, holds_scope=False)
+def send_limit_reached(event: Event, *, organization_id: UUID) -> None:
+    """E-mail that a share of a limit is used."""
+    notices.send_limit_reached(organization_id, event.payload)
+
+
+@subscriber(thresholds.SPENT, holds_scope=False)
+def send_spend_alert(event: Event, *, organization_id: UUID) -> None:
+    """E-mail that a month's spend passed an amount."""
+    notices.send_spend_alert(organization_id, UUID(event.payload["alert_id"]))
+
+
+@subscriber(lifecycle.CLOSING, holds_scope=False)
+def send_closing(event: Event, *, organization_id: UUID) -> None:
+    """E-mail that the organization will be closed."""
+    notices.send_closing(organization_id)
+
+
+@shared_task(name="tenants.administration.tasks.erase_closed_organizations")
+def erase_closed_organizations() -> None:
+    """Erase what is left of organizations whose grace period is over."""
+    closing.erase_due()

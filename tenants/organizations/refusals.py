@@ -56,9 +56,18 @@ ACTIVE = "active"
 
 def refusal_of(organization: Organization, project: Project | None = None) -> DomainError | None:
     """Why programs are refused in the organization, or in the project; None where they are not."""
-    if organization.state != OrganizationState.ACTIVE:
-        return _BY_STATE.get(organization.state, OrganizationRefused)()
+    if (refusal := refusal_in(organization.state, organization.state_reason)) is not None:
+        return refusal
     return ProjectArchived() if project is not None and project.archived_at is not None else None
+
+
+def refusal_in(state: str, reason: str) -> DomainError | None:
+    """Why next to nothing may be done in an organization in this state; None where it is active."""
+    if state == OrganizationState.ACTIVE:
+        return None
+    if state == OrganizationState.SUSPENDED and reason:
+        return OrganizationSuspended(f"This organization is suspended by the platform's operator: {reason}")
+    return _BY_STATE.get(state, OrganizationRefused)()
 
 
 def require_model(project: Project, model: str, *, allowed: Collection[str] = ()) -> None:

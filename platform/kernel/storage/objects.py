@@ -14,7 +14,7 @@ from kernel.crypto.values import bind
 from kernel.storage.client import Bucket, bucket, code_of, named_faults
 from kernel.storage.downloads import StoredCiphertext
 from kernel.storage.errors import ObjectMissing
-from kernel.storage.names import require_own
+from kernel.storage.names import prefix_of, require_own
 from kernel.storage.uploads import abandon_stale_uploads, upload
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "StoredObject",
     "abandon_uploads",
     "delete",
+    "delete_everything",
     "ensure_bucket",
     "exists",
     "get",
@@ -147,6 +148,22 @@ def delete(organization_id: UUID, key: str) -> None:
     store = bucket()
     with named_faults():
         store.client.delete_object(Bucket=store.name, Key=key)
+
+
+def delete_everything(organization_id: UUID) -> int:
+    """Remove every object of an organization; answers how many there were. Safe to repeat.
+
+    Raises `StorageUnavailable`.
+    """
+    store = bucket()
+    removed = 0
+    with named_faults():
+        pages = store.client.get_paginator("list_objects_v2")
+        for listed in pages.paginate(Bucket=store.name, Prefix=prefix_of(organization_id)):
+            for found in listed.get("Contents", []):
+                store.client.delete_object(Bucket=store.name, Key=found["Key"])
+                removed += 1
+    return removed
 
 
 def exists(organization_id: UUID, key: str) -> bool:

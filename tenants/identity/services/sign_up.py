@@ -11,6 +11,7 @@ from tenants.access.services import invitations, people
 from tenants.access.services.invitations import Invited
 from tenants.limits.models import SignUpMode
 from tenants.limits.services import platform
+from tenants.limits.services.operation import require_a_trial
 from tenants.organizations.services.founding import found_organization
 
 # In the session: the invitation's token, from opening its link until it is accepted.
@@ -35,13 +36,14 @@ def invitation_in(session: Any) -> Invited | None:
 
 
 def found_organization_for(user: User, name: str, *, by: Actor) -> None:
-    """A new organization that the person owns. Raises `InvalidRequest` for a bad name.
+    """A new organization that the person owns. Raises `InvalidRequest` for a bad name, `TrialsUsedUp`.
 
     Call it in the transaction that makes the person: there is none without the other.
     """
     name = name.strip()
     if not 0 < len(name) <= MAX_NAME_CHARACTERS or "\0" in name:
         raise InvalidRequest(f"The name must have 1 to {MAX_NAME_CHARACTERS} characters.", param="name")
+    require_a_trial()
     with acting_as(by):
         organization, project = found_organization(name, plan=platform.policy().trial_plan_id)
         with acting_for(organization.pk):

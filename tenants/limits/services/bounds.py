@@ -117,6 +117,22 @@ def find_limit(limit_id: UUID) -> Limit:
     return found
 
 
+def limit_on(subject: Subject, kind: Kind) -> Limit | None:
+    """What the current organization set itself on a subject, if it set anything."""
+    found: Limit | None = Limit.objects.filter(
+        scope=subject.scope.value, subject_id=subject.subject_id, model=subject.model, kind=kind.value
+    ).first()
+    return found
+
+
+def require_known(named: dict[str, UUID]) -> None:
+    """Raise `NotFound` for a project, member or key that the current organization does not have."""
+    scopes = {"project_id": Scope.PROJECT, "user_id": Scope.MEMBER, "key_id": Scope.KEY}
+    for name, identifier in named.items():
+        if not membership.is_known(Subject(scopes[name], identifier)):
+            raise NotFound(f"There is no such {scopes[name].value}.", param=name)
+
+
 def tell_changed() -> None:
     """Say that the limits of the current organization are others now: the gateways follow."""
     emit(Happening(CHANGED, aggregate_id=current_organization_id(), resource="limits"))

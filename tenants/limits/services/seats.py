@@ -20,17 +20,25 @@ def require_a_seat() -> None:
     The lock lasts until the caller's transaction ends, so that of people who join at once as many get in as
     there are seats.
     """
-    organization = Organization.objects.select_for_update().get(pk=current_organization_id())
-    seats = Plan.objects.filter(pk=organization.plan).values_list("seats", flat=True).first()
-    if seats is None:
+    organization = Organization.objects.select_for_update(no_key=True).get(
+        pk=current_organization_id()
+    )
+    bound = seats()
+    if bound is None:
         return
     taken = seats_taken()
-    if taken + 1 > seats:
+    if taken + 1 > bound:
         raise SeatLimitReached(
-            f"The plan '{organization.plan}' has {seats} seats and {taken} are taken. Remove a member, or "
+            f"The plan '{organization.plan}' has {bound} seats and {taken} are taken. Remove a member, or "
             "ask the platform's operator for a plan with more seats.",
             param="seats",
         )
+
+
+def seats() -> int | None:
+    """How many members the plan of the current organization has room for; None for any number."""
+    plan = Organization.objects.values_list("plan", flat=True).get(pk=current_organization_id())
+    return Plan.objects.filter(pk=plan).values_list("seats", flat=True).first()
 
 
 def seats_taken() -> int:

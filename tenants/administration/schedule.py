@@ -1,0 +1,11 @@
+"""What beat does for administration. A tick that no worker took before the next one is dropped."""
+
+from typing import Any
+
+SCHEDULE: dict[str, dict[str, Any]] = {
+    "erase-closed-organizations": {
+        "task": "tenants.administration.tasks.erase_closed_organizations",
+        "schedule": 300.0,
+        "options": {"expires": 300.0},
+    },
+}
