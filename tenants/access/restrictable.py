@@ -34,7 +34,7 @@ class Restrictable(ProjectOwned):
 R = TypeVar("R", bound=models.Model)
 
 
-def object_permissions(*actions: Permission) -> list[tuple[str, str]]:
+def object_permissions(*actions: Permission) -> list[tuple[str, Any]]:
     """What a restrictable model declares in `Meta.permissions`."""
     return [(codename_of(action), f"{action.value} of this one") for action in actions]
 
