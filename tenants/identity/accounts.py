@@ -47,7 +47,7 @@ class AccountAdapter(DefaultAccountAdapter):
             said = "account/messages/email_confirmation_failed.txt"
             self.add_message(request, messages.ERROR, said, {"email": email_address.email})
             return False
-        return super().confirm_email(request, email_address)
+        return bool(super().confirm_email(request, email_address))
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         """Nothing: `lock_out` counts attempts, and never by the address alone as allauth would."""
@@ -69,7 +69,8 @@ class AccountAdapter(DefaultAccountAdapter):
     def pre_login(self, request: HttpRequest, user: Any, **kwargs: Any) -> HttpResponse | None:
         """Take the word of whoever brought the person in for their address; refuse the deactivated."""
         _vouch(user)
-        return super().pre_login(request, user, **kwargs)
+        answer: HttpResponse | None = super().pre_login(request, user, **kwargs)
+        return answer
 
     def login(self, request: HttpRequest, user: Any) -> None:
         """Begin the session, under a new id."""

@@ -64,7 +64,7 @@ class SignedInSessionSerializer(serializers.Serializer[Any]):
 class SignedInSessionsSerializer(serializers.Serializer[Any]):
     """Every place at which the person is signed in, this one first."""
 
-    data = SignedInSessionSerializer(many=True)
+    data = SignedInSessionSerializer(many=True)  # type: ignore[assignment]
 
 
 class AccountEndpoint(Endpoint):
@@ -167,5 +167,5 @@ def _remember(response: Response, language: str) -> None:
         language,
         max_age=profile.LANGUAGE_REMEMBERED_SECONDS,
         secure=settings.LANGUAGE_COOKIE_SECURE,
-        samesite=settings.LANGUAGE_COOKIE_SAMESITE,
+        samesite="Lax",
     )

@@ -42,7 +42,7 @@ class Locked:
         return ceil(self.seconds / 60)
 
 
-class LockOut(AxesHandler):  # type: ignore[misc]
+class LockOut(AxesHandler):
     """What django-axes asks before and after each attempt."""
 
     def is_allowed(self, request: Any, credentials: dict[str, Any] | None = None) -> bool:

@@ -45,7 +45,7 @@ class SignOut(LogoutView):
     """End the session, and have the browser forget what it kept of it."""
 
     def post(self, *args: Any, **kwargs: Any) -> HttpResponse:
-        response = super().post(*args, **kwargs)
+        response: HttpResponse = super().post(*args, **kwargs)
         response["Clear-Site-Data"] = CLEARED_AT_SIGN_OUT
         return response
 
@@ -61,11 +61,13 @@ class SignUp(SignupView):
         return {**context, "invited": context["form"].invited}
 
     def form_valid(self, form: Any) -> HttpResponse:
+        answer: HttpResponse
         try:
-            return super().form_valid(form)
+            answer = super().form_valid(form)
         except DomainError as fault:
             form.add_error(None, fault.message)
-            return self.form_invalid(form)
+            answer = self.form_invalid(form)
+        return answer
 
 
 class Join(View):
@@ -107,7 +109,8 @@ class Reauthenticate(ReauthenticateView):
         if request.user.is_authenticated and not get_reauthentication_flows(request.user):
             # Whoever signs in by their organization alone has nothing here to confirm with but that.
             return render(request, "account/sign_in_anew.html", {"next": get_next_redirect_url(request)})
-        return super().dispatch(request, *args, **kwargs)
+        answer: HttpResponseBase = super().dispatch(request, *args, **kwargs)
+        return answer
 
 
 class Factors(LoginRequiredMixin, IndexView):

@@ -45,7 +45,7 @@ def found_organization_for(user: User, name: str, *, by: Actor) -> None:
         raise InvalidRequest(f"The name must have 1 to {MAX_NAME_CHARACTERS} characters.", param="name")
     require_a_trial()
     with acting_as(by):
-        organization, project = found_organization(name, plan=platform.policy().trial_plan_id)
+        organization, project = found_organization(name, plan=platform.policy().trial_plan.pk)
         with acting_for(organization.pk):
             people.add_member(user, Role.OWNER)
             people.open_project_to(user, project)
