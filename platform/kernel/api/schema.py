@@ -46,8 +46,14 @@ class EndpointSchema(AutoSchema):
 
     def get_operation_id(self) -> str:
         identifier = str(super().get_operation_id())
-        if self.method == "GET" and type(self.view).__name__.endswith("sView"):
-            return identifier.removesuffix("_retrieve") + "_list"
+        one, plural = self.path.endswith("}"), type(self.view).__name__.endswith("sView")
+        if self.method == "POST" and one:
+            # OpenAI's administration API changes things so.
+            return identifier.removesuffix("_create") + "_update"
+        if plural and not one:
+            renamed = {"GET": ("_retrieve", "_list"), "DELETE": ("_destroy", "_destroy_all")}
+            before, after = renamed.get(self.method, ("", ""))
+            return identifier.removesuffix(before) + after
         return identifier
 
     def _get_response_bodies(self, direction: Any = "response") -> Any:
