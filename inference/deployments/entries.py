@@ -11,7 +11,7 @@ from django.utils import timezone
 from inference.deployments.models import Deployment
 from kernel.errors import DomainError
 from tenants.access.models import ApiKey
-from tenants.access.powers import Powers, is_of_a_person, powers_of
+from tenants.access.powers import Powers, maker_id_of, powers_of
 from tenants.organizations.models import Organization, Project
 from tenants.organizations.refusals import refusal_of
 from training.registry.models import BaseModel
@@ -78,6 +78,7 @@ def _secret(key: ApiKey, powers: Powers, *, until: datetime | None = None) -> by
     ends = min((moment for moment in (key.expires_at, until) if moment is not None), default=None)
     if not opens_something(key) or (until is not None and until <= timezone.now()):
         return None
+    maker_id = maker_id_of(key)
     held = {str(pk): sorted(permissions) for pk, permissions in powers.in_projects.items()}
     return _encoded(
         {
@@ -85,7 +86,7 @@ def _secret(key: ApiKey, powers: Powers, *, until: datetime | None = None) -> by
             "organization_id": str(key.organization_id),
             "project_id": str(key.project_id),
             "name": key.name,
-            "maker_id": str(key.created_by_id) if is_of_a_person(key) else None,
+            "maker_id": str(maker_id) if maker_id else None,
             "permissions": held.pop(str(key.project_id)),
             "projects": held,
             "models": key.allowed_models,

@@ -238,8 +238,8 @@ class ApiKeyRotationView(Endpoint):
 class LeakedKeysView(APIView):
     """Whoever finds a secret in public reports it here, without signing in; a live key ends at once."""
 
-    authentication_classes: ClassVar[Any] = []
-    permission_classes: ClassVar[Any] = []
+    authentication_classes = ()
+    permission_classes = ()
 
     @extend_schema(request=LeakReportSerializer, responses={202: LeakReceiptSerializer}, auth=[])
     def post(self, request: Request) -> Response:

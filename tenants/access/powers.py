@@ -92,7 +92,7 @@ def powers_of(keys: Collection[ApiKey]) -> dict[UUID, Powers]:
                 pk__in={key.service_account_id for key in keys if key.service_account_id}
             ).values_list("pk", "role")
         ),
-        makers=makers({key.created_by_id for key in keys if is_of_a_person(key)}),
+        makers=makers({pk for key in keys if (pk := maker_id_of(key)) is not None}),
     )
     return {key.pk: facts.powers(key, further[key.pk]) for key in keys}
 
@@ -107,9 +107,9 @@ def makers(user_ids: Collection[UUID]) -> dict[UUID, Maker]:
     return {m.user_id: Maker(standings[m.pk], opened.get(m.user_id, ())) for m in members}
 
 
-def is_of_a_person(key: ApiKey) -> bool:
-    """Whether the key is bounded by what a member may do: a service account's and the system's are not."""
-    return key.created_by_id is not None and key.service_account_id is None
+def maker_id_of(key: ApiKey) -> UUID | None:
+    """The person who bounds the key; a service account's and the system's are bounded by nobody."""
+    return key.created_by_id if key.service_account_id is None else None
 
 
 @dataclass(frozen=True)
@@ -125,9 +125,10 @@ class _Facts:
         """Of one key."""
         ids = [] if key.project_id is None else [key.project_id, *further]
         refusals = {pk: refusal for pk in ids if (refusal := self._refusal_in(pk)) is not None}
-        gone = is_of_a_person(key) and key.created_by_id not in self.makers
+        maker_id = maker_id_of(key)
+        gone = maker_id is not None and maker_id not in self.makers
         return Powers(
-            out_of_service=refusals.get(key.project_id) if ids else refusal_of(self.organization),
+            out_of_service=refusals.get(key.project_id) if key.project_id else refusal_of(self.organization),
             maker_gone=KeyOwnerInactive() if gone else None,
             in_projects={pk: self._held(key, pk) for pk in ids},
             refusals=refusals,

@@ -261,4 +261,4 @@ def _described(key: ApiKey, projects: Iterable[Project]) -> dict[str, object]:
 
 
 def _place(key: ApiKey) -> dict[str, object]:
-    return {"name": key.name, "project": key.project.public_id if key.project_id else None}
+    return {"name": key.name, "project": key.project.public_id if key.project else None}

@@ -212,7 +212,7 @@ def _owner(key: ApiKey, owners: Mapping[UUID, Maker]) -> Shown:
         }
     if key.created_by is None:
         return {}
-    person, owner = key.created_by, owners.get(key.created_by_id)
+    person, owner = key.created_by, owners.get(key.created_by.pk)
     administers = owner is not None and Permission.PROJECT_WRITE in owner.permissions_in(key.project_id)
     role = ProjectRole.OWNER if administers else ProjectRole.MEMBER
     return {
@@ -230,7 +230,7 @@ def _owner(key: ApiKey, owners: Mapping[UUID, Maker]) -> Shown:
 def _admin_owner(key: ApiKey, foremost: Mapping[UUID, Role | None]) -> Shown:
     if key.created_by is None:
         return {}
-    role = foremost.get(key.created_by_id)
+    role = foremost.get(key.created_by.pk)
     return {
         "type": "user",
         "object": "organization.user",
