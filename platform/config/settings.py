@@ -235,6 +235,8 @@ SPECTACULAR_SETTINGS = {
         "IdentityProviderKind": "tenants.identity.models.ProviderKind",
         "DefaultRole": "tenants.identity.models.DEFAULT_ROLES",
         "Role": "tenants.access.api.ROLES",
+        "ProjectRole": "tenants.access.project_roles.PROJECT_ROLES",
+        "GrantAction": "tenants.administration.api.grants.ACTIONS",
         "Permission": "tenants.access.api.PERMISSIONS",
         "OrganizationState": "tenants.access.api.STATES",
         "FileStatus": "tenants.datasets.api.shapes.FILE_STATUSES",

@@ -37,7 +37,7 @@ class PersonScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
     """How the generated API description names the one way in."""
 
     target_class = PersonAuthentication
-    name = "session"
+    name = "personSession"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
         return {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME}

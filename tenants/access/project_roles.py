@@ -12,6 +12,7 @@ class ProjectRole(StrEnum):
     MEMBER = "member"
 
 
+PROJECT_ROLES = [role.value for role in ProjectRole]
 # An owner administers the project; a member works in it with data, models and deployments, and talks to them.
 BUILT_IN: dict[ProjectRole, frozenset[Role]] = {
     ProjectRole.OWNER: frozenset({Role.ADMIN}),

@@ -70,7 +70,7 @@ class UserRoleAssignmentSerializer(serializers.Serializer[Any]):
 
     object = serializers.CharField()
     user = shapes.UserSerializer()
-    role = shapes.RoleSerializer()
+    role = shapes.AssignableRoleSerializer()
 
 
 class GroupRoleAssignmentSerializer(serializers.Serializer[Any]):
@@ -78,7 +78,7 @@ class GroupRoleAssignmentSerializer(serializers.Serializer[Any]):
 
     object = serializers.CharField()
     group = GroupSummarySerializer()
-    role = shapes.RoleSerializer()
+    role = shapes.AssignableRoleSerializer()
 
 
 class _Assignments(Endpoint):

@@ -16,7 +16,7 @@ from tenants.access.endpoint import OrganizationEndpoint
 from tenants.access.models import Invitation
 from tenants.access.permissions import Permission
 from tenants.access.personal import PersonEndpoint
-from tenants.access.project_roles import ProjectRole
+from tenants.access.project_roles import PROJECT_ROLES, ProjectRole
 from tenants.access.services import invitations
 from tenants.administration.api import people_shapes as shapes
 from tenants.administration.api.cursors import Cut, cut_rows, ids_shape
@@ -30,7 +30,7 @@ class InvitedToSerializer(StrictSerializer):
     """A project to open on acceptance."""
 
     id = serializers.CharField(max_length=50)
-    role = serializers.ChoiceField(choices=[role.value for role in ProjectRole])
+    role = serializers.ChoiceField(choices=PROJECT_ROLES)
 
 
 class NewInviteSerializer(StrictSerializer):

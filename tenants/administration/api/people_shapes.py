@@ -34,7 +34,7 @@ class DeletedSerializer(serializers.Serializer[Any]):
     deleted = serializers.BooleanField()
 
 
-class PersonSerializer(serializers.Serializer[Any]):
+class MemberPersonSerializer(serializers.Serializer[Any]):
     """The person behind a member."""
 
     object = serializers.CharField()
@@ -57,10 +57,10 @@ class UserSerializer(serializers.Serializer[Any]):
     created = serializers.IntegerField()
     is_service_account = serializers.BooleanField()
     is_scim_managed = serializers.BooleanField()
-    user = PersonSerializer()
+    user = MemberPersonSerializer()
 
 
-class RoleSerializer(serializers.Serializer[Any]):
+class AssignableRoleSerializer(serializers.Serializer[Any]):
     """A role and what it allows."""
 
     object = serializers.CharField()

@@ -13,7 +13,7 @@ from tenants.access.addresses import normalise
 from tenants.access.endpoint import ProjectEndpoint
 from tenants.access.models import Member
 from tenants.access.permissions import Permission
-from tenants.access.project_roles import ProjectRole
+from tenants.access.project_roles import PROJECT_ROLES, ProjectRole
 from tenants.access.services import members, project_members
 from tenants.administration.api import people_shapes as shapes
 from tenants.administration.api.cursors import Cut, cut_rows, ids_shape
@@ -48,7 +48,7 @@ class ProjectUserSerializer(serializers.Serializer[Any]):
     id = serializers.CharField()
     name = serializers.CharField()
     email = serializers.CharField()
-    role = serializers.ChoiceField(choices=[role.value for role in ProjectRole])
+    role = serializers.ChoiceField(choices=PROJECT_ROLES)
     added_at = serializers.IntegerField()
 
 

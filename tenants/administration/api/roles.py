@@ -113,11 +113,13 @@ class _Roles(Endpoint):
 class RolesView(OrganizationEndpoint, _Roles):
     """The organization's roles."""
 
-    @extend_schema(parameters=CUT.parameters, responses=next_shape("RolePage", shapes.RoleSerializer))
+    @extend_schema(
+        parameters=CUT.parameters, responses=next_shape("RolePage", shapes.AssignableRoleSerializer)
+    )
     def get(self, request: Request) -> Response:
         return self.listed(request)
 
-    @extend_schema(request=NewRoleSerializer, responses={200: shapes.RoleSerializer})
+    @extend_schema(request=NewRoleSerializer, responses={200: shapes.AssignableRoleSerializer})
     def post(self, request: Request) -> Response:
         return self.made(request)
 
@@ -125,11 +127,11 @@ class RolesView(OrganizationEndpoint, _Roles):
 class RoleView(OrganizationEndpoint, _Roles):
     """One role of the organization."""
 
-    @extend_schema(responses=shapes.RoleSerializer)
+    @extend_schema(responses=shapes.AssignableRoleSerializer)
     def get(self, request: Request, role_id: str) -> Response:
         return self.shown(role_id)
 
-    @extend_schema(request=RoleChangeSerializer, responses={200: shapes.RoleSerializer})
+    @extend_schema(request=RoleChangeSerializer, responses={200: shapes.AssignableRoleSerializer})
     def post(self, request: Request, role_id: str) -> Response:
         return self.changed(request, role_id)
 
@@ -149,11 +151,13 @@ class _InProject(ProjectEndpoint, _Roles):
 class ProjectRolesView(_InProject):
     """A project's roles."""
 
-    @extend_schema(parameters=CUT.parameters, responses=next_shape("ProjectRolePage", shapes.RoleSerializer))
+    @extend_schema(
+        parameters=CUT.parameters, responses=next_shape("ProjectRolePage", shapes.AssignableRoleSerializer)
+    )
     def get(self, request: Request, project_id: str) -> Response:
         return self.listed(request)
 
-    @extend_schema(request=NewRoleSerializer, responses={200: shapes.RoleSerializer})
+    @extend_schema(request=NewRoleSerializer, responses={200: shapes.AssignableRoleSerializer})
     def post(self, request: Request, project_id: str) -> Response:
         return self.made(request)
 
@@ -161,11 +165,11 @@ class ProjectRolesView(_InProject):
 class ProjectRoleView(_InProject):
     """One role of a project."""
 
-    @extend_schema(responses=shapes.RoleSerializer)
+    @extend_schema(responses=shapes.AssignableRoleSerializer)
     def get(self, request: Request, project_id: str, role_id: str) -> Response:
         return self.shown(role_id)
 
-    @extend_schema(request=RoleChangeSerializer, responses={200: shapes.RoleSerializer})
+    @extend_schema(request=RoleChangeSerializer, responses={200: shapes.AssignableRoleSerializer})
     def post(self, request: Request, project_id: str, role_id: str) -> Response:
         return self.changed(request, role_id)
 

@@ -44,7 +44,7 @@ class UsersView(OrganizationEndpoint):
     @extend_schema(
         parameters=[
             *CUT.parameters,
-            OpenApiParameter("emails", {"type": "array", "items": {"type": "string"}}, many=True),
+            OpenApiParameter("emails", str, many=True, description="Only members with these addresses."),
         ],
         responses=ids_shape("UserPage", shapes.UserSerializer),
     )
