@@ -28,7 +28,6 @@ LAST_SECOND = 253_402_300_799
 BOUNDS = ("gt", "gte", "lt", "lte")
 LISTS = ("project_ids", "event_types", "actor_ids", "actor_emails", "resource_ids")
 MAX_VALUES = 100
-ARRAY = {"type": "array", "items": {"type": "string"}}
 
 Rows = QuerySet[AuditEntry]
 
@@ -54,7 +53,7 @@ class AuditLogsView(OrganizationEndpoint):
             *CUT.parameters,
             OpenApiParameter("before", str, description="The id before which the page ends."),
             *(OpenApiParameter(f"effective_at[{bound}]", int) for bound in BOUNDS),
-            *(OpenApiParameter(f"{name}[]", ARRAY, many=True) for name in LISTS),
+            *(OpenApiParameter(f"{name}[]", str, many=True) for name in LISTS),
             OpenApiParameter("tenant_only", bool),
         ],
         responses=ids_shape("AuditLogPage", AuditLogSerializer),
