@@ -1,6 +1,6 @@
 """The limits of the current organization: what it set, what its plan says, and which apply to whom."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -52,14 +52,16 @@ def applies(subject: Subject, caller: Caller, groups: set[UUID]) -> bool:
     """Whether a limit on this subject bounds this caller."""
     if subject.model and subject.model != caller.model:
         return False
-    named = {
+    named: dict[Scope, Collection[UUID | None]] = {
         Scope.ORGANIZATION: {None},
         Scope.PROJECT: {caller.project_id},
         Scope.GROUP: groups,
         Scope.MEMBER: {caller.user_id},
         Scope.KEY: {caller.key_id},
-    }[subject.scope]
-    return subject.subject_id in named and (subject.scope is Scope.ORGANIZATION or bool(subject.subject_id))
+    }
+    return subject.subject_id in named[subject.scope] and (
+        subject.scope is Scope.ORGANIZATION or bool(subject.subject_id)
+    )
 
 
 def bound_of(row: Limit) -> Bound:

@@ -20,9 +20,7 @@ def require_a_seat() -> None:
     The lock lasts until the caller's transaction ends, so that of people who join at once as many get in as
     there are seats.
     """
-    organization = Organization.objects.select_for_update(no_key=True).get(
-        pk=current_organization_id()
-    )
+    organization = Organization.objects.select_for_update(no_key=True).get(pk=current_organization_id())
     bound = seats()
     if bound is None:
         return

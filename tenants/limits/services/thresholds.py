@@ -1,6 +1,7 @@
 """Shares of limits that were reached: told once in each period, by an event that becomes an e-mail."""
 
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Q
@@ -45,7 +46,7 @@ def _review(bound: Bound, moment: datetime) -> None:
 
 
 def _tell(bound: Bound, period: date, percent: int, used: int) -> None:
-    place = {
+    place: dict[str, Any] = {
         "scope": bound.subject.scope.value,
         "subject_id": bound.subject.subject_id,
         "kind": bound.kind.value,
