@@ -38,7 +38,7 @@ test-all: console browser
 bench: console
 	$(BIN)/python -m tests.benchmarks
 
-# One of them: `make bench-stack`, `make bench-gateway`, `make bench-streams`.
+# One of them: `make bench-stack`, `make bench-gateway`, `make bench-streams`, `make bench-access`.
 bench-%: console
 	$(BIN)/python -m tests.benchmarks.$*
 

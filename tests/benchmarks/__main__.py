@@ -3,7 +3,7 @@
 import datetime
 from pathlib import Path
 
-from tests.benchmarks import gateway, stack, streams
+from tests.benchmarks import access, gateway, stack, streams
 from tests.benchmarks.figures import REPOSITORY, machine, table
 
 PAGE: Path = REPOSITORY / "docs" / "benchmarks.md"
@@ -20,7 +20,10 @@ than the absolute figures. A goal that was missed stays here.
 {gateway}
 ## Encrypted streams
 
-{streams}"""
+{streams}
+## Who may do what
+
+{access}"""
 
 
 def main() -> None:
@@ -30,6 +33,7 @@ def main() -> None:
             stack=table(stack.main()),
             gateway=table(gateway.main()),
             streams=table(streams.main()),
+            access=table(access.main()),
             date=datetime.datetime.now(datetime.UTC).date(),
             machine=machine(),
         )

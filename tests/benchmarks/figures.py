@@ -40,6 +40,12 @@ def at_least_of(name: str, value: float, unit: str, *, peer: str, peer_value: fl
     return Figure(name, value, unit, peer, peer_value, ratio, f">= {share:g} of the peer", ratio >= share)
 
 
+def at_most_of(name: str, value: float, unit: str, *, peer: str, peer_value: float, share: float) -> Figure:
+    """A figure that is not to exceed a share of its peer's of the same run."""
+    ratio = value / peer_value
+    return Figure(name, value, unit, peer, peer_value, ratio, f"<= {share:g} of the peer", ratio <= share)
+
+
 def keep(name: str, figures: Sequence[Figure]) -> None:
     """Write `bench/NAME.json` under the home and print the table."""
     home = Path(os.environ.get("LOOMWORKS_HOME") or REPOSITORY / "var")
