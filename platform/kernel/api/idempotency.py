@@ -118,7 +118,7 @@ def _still_kept(kept: KeptAnswer) -> bool:
 
 def _keep(call: Call, request: Request, response: Response) -> None:
     renderer = request.accepted_renderer
-    body = b""
+    body: Any = b""
     if response.data is not None:
         context = {"view": None, "request": request, "response": response}
         body = renderer.render(response.data, request.accepted_media_type, context)

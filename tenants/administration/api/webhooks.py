@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -106,11 +106,10 @@ class WebhookEventSerializer(serializers.Serializer[Any]):
     description = serializers.CharField()
 
 
-class WebhookEventListSerializer(serializers.Serializer[Any]):
-    """All of them."""
-
-    object = serializers.CharField()
-    data = WebhookEventSerializer(many=True)
+WebhookEventList = inline_serializer(
+    name="WebhookEventList",
+    fields={"object": serializers.CharField(), "data": WebhookEventSerializer(many=True)},
+)
 
 
 class WebhooksView(OrganizationEndpoint):
@@ -234,7 +233,7 @@ class WebhookEventsView(OrganizationEndpoint):
 
     permission = Permission.WEBHOOK_READ
 
-    @extend_schema(responses=WebhookEventListSerializer)
+    @extend_schema(responses=WebhookEventList)
     def get(self, request: Request) -> Response:
         shown = [{"name": each.name, "description": each.description} for each in catalogue.published()]
         return Response({"object": "list", "data": shown})
