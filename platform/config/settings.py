@@ -158,6 +158,7 @@ ACCOUNT_FORMS = {
     "add_email": "tenants.identity.forms.ChangeAddressForm",
 }
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_USER_DISPLAY = "tenants.identity.accounts.display_name"
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
@@ -234,6 +235,8 @@ SPECTACULAR_SETTINGS = {
         "DomainStatus": "tenants.administration.api.domains.STATUSES",
         "IdentityProviderKind": "tenants.identity.models.ProviderKind",
         "DefaultRole": "tenants.identity.models.DEFAULT_ROLES",
+        "LimitKind": "tenants.administration.api.limits.KINDS",
+        "LimitScope": "tenants.administration.api.limits.SCOPES",
         "Role": "tenants.access.api.ROLES",
         "ProjectRole": "tenants.access.project_roles.PROJECT_ROLES",
         "GrantAction": "tenants.administration.api.grants.ACTIONS",

@@ -103,6 +103,11 @@ class AccountAdapter(DefaultAccountAdapter):
         return not signed_in_recently(self.request)
 
 
+def display_name(user: User) -> str:
+    """What the person is called in letters and by their own devices."""
+    return user.name or user.email
+
+
 def _vouch(user: User) -> None:
     # Who signed up alone has a row that waits to be verified. Who has none was brought in by the operator or
     # by an organization's directory, and those have vouched for the address.

@@ -89,7 +89,7 @@ def test_a_taken_address_gets_the_same_answer_and_a_letter_to_its_owner(
         b"<p>"
     )
     [letter] = letters_to(owner.user.email)
-    assert "already exists" in letter.body
+    assert "There is one already" in letter.body
     assert User.objects.get(email=owner.user.email).check_password(PASSWORD)
     assert len(memberships_of(owner.user)) == 1
 
