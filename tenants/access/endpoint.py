@@ -63,11 +63,12 @@ class Endpoint(APIView):
         self._require_open(method)
         if method.lower() not in self.http_method_names or not hasattr(self, method.lower()):
             return
+        # Before anything is written of the request, a denial included.
+        door.check(request, self)
         self._check(method)
         # A key proves itself with each call; a session left open does not.
         if self.requires_recent_sign_in and method not in SAFE_METHODS and request.auth.key_id is None:
             require_recent_sign_in(request._request)
-        door.check(request, self)
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Response:
         self.args, self.kwargs = args, kwargs

@@ -5,11 +5,10 @@ from typing import Any
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
-from kernel.api.parsers import check_text
+from kernel.api.parsers import MAX_BODY_BYTES, BodyTooLarge, check_text
 from kernel.api.strict import UNKNOWN
-from kernel.errors import DomainError, InvalidRequest, PayloadTooLarge
+from kernel.errors import DomainError, InvalidRequest
 
-MAX_BODY_BYTES = 1024 * 1024
 FORM = "multipart/form-data"
 # Addresses whose callers are ours to be strict with; OpenAI's own clients may send what comes with time.
 STRICT_ABOUT_QUERIES = "/api/v1/"
@@ -49,7 +48,7 @@ def _check_length(request: Request) -> None:
         return
     text = meta.get("CONTENT_LENGTH") or "0"
     if not text.isdecimal() or int(text) > MAX_BODY_BYTES:
-        raise PayloadTooLarge(f"The body may have at most {MAX_BODY_BYTES} bytes.")
+        raise BodyTooLarge
 
 
 def _check_query(request: Request, view: Any) -> None:

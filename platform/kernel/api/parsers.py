@@ -7,8 +7,9 @@ from typing import IO, Any, NoReturn
 
 from rest_framework.parsers import JSONParser
 
-from kernel.errors import InvalidRequest
+from kernel.errors import InvalidRequest, PayloadTooLarge
 
+MAX_BODY_BYTES = 1024 * 1024
 MAX_DEPTH = 64
 # What a 64-bit column holds.
 MAX_WHOLE_NUMBER = 2**63 - 1
@@ -26,11 +27,20 @@ class ForbiddenCharacter(InvalidRequest):
     code = "invalid_characters"
 
 
+class BodyTooLarge(PayloadTooLarge):
+    """A JSON body of more bytes than are read."""
+
+    message = f"The body may have at most {MAX_BODY_BYTES} bytes."
+
+
 class StrictJSONParser(JSONParser):
     """Reads one JSON object; refuses what others let pass, naming the place."""
 
     def parse(self, stream: IO[Any], media_type: Any = None, parser_context: Any = None) -> Any:
-        return read_object(stream.read())
+        raw = stream.read(MAX_BODY_BYTES + 1)
+        if len(raw) > MAX_BODY_BYTES:
+            raise BodyTooLarge
+        return read_object(raw)
 
 
 def read_object(raw: bytes) -> dict[str, Any]:

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 from rest_framework import serializers
 
-from kernel.api.door import MAX_BODY_BYTES
 from kernel.api.errors import as_domain_error
-from kernel.api.parsers import MAX_DEPTH, ForbiddenCharacter, InvalidJson, read_object
+from kernel.api.parsers import MAX_BODY_BYTES, MAX_DEPTH, ForbiddenCharacter, InvalidJson, read_object
 from kernel.api.strict import StrictSerializer
 from kernel.audit.models import AuditEntry
 from kernel.errors import InvalidRequest
 from kernel.events.models import OutboxEvent
-from tests.cast import Person
+from tenants.access.permissions import Role
+from tests.cast import Person, new_person
 
 JSON = "application/json"
 DOORS = [
@@ -100,6 +100,12 @@ def test_the_place_of_a_nul_is_named(owner: Person) -> None:
 )
 def test_a_nul_in_an_address_is_refused(owner: Person, address: str) -> None:
     answer = owner.browser.get(address)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_characters")
+
+
+def test_a_nul_in_an_address_that_is_denied_is_refused_before_the_denial_is_written(owner: Person) -> None:
+    nobody = new_person(Role.END_USER, joining=owner)
+    answer = nobody.browser.get("/api/v1/files/file-%00/validation")
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_characters")
 
 
