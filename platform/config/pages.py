@@ -9,10 +9,13 @@ from django.views.decorators.http import require_GET
 
 from kernel.api.errors import not_found
 from kernel.errors import DomainError, PermissionDenied
+from tenants.access import sessions
 from tenants.access.assurance import FACTORS_AT
 from tenants.access.authentication import principal_of_session
+from tenants.access.models import User
 
 SIGN_IN = "/accounts/sign-in"
+SINGLE_SIGN_ON = "/accounts/sso"
 
 
 @require_GET
@@ -21,8 +24,9 @@ def console(request: HttpRequest, path: str = "") -> HttpResponse:
     """The console's page, whatever its route: the browser does the rest."""
     if not request.user.is_authenticated:
         return redirect(f"{SIGN_IN}?{urlencode({'next': request.get_full_path()})}")
-    if _lacks_factor(request):
-        return redirect(FACTORS_AT)
+    elsewhere = _first(request)
+    if elsewhere is not None:
+        return redirect(elsewhere)
     response = render(request, "console.html")
     response["Cache-Control"] = "no-store"
     return response
@@ -46,11 +50,16 @@ def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
     return JsonResponse(error.body(), status=error.status)
 
 
-def _lacks_factor(request: HttpRequest) -> bool:
-    """Whether the organization that the session has chosen first wants a second factor of the person."""
+def _first(request: HttpRequest) -> str | None:
+    """Where the person must go before the console can show them anything."""
     try:
         principal = principal_of_session(request)
     except DomainError:
         # The console asks the API itself, and shows what it answers.
-        return False
-    return principal is not None and principal.lacks_factor
+        return None
+    if principal is not None:
+        return FACTORS_AT if principal.lacks_factor else None
+    user = request.user
+    if isinstance(user, User) and any(one.requires_sso for one in sessions.memberships_of(user)):
+        return f"{SINGLE_SIGN_ON}?{urlencode({'email': user.email, 'next': request.get_full_path()})}"
+    return None

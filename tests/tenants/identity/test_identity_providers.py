@@ -11,9 +11,9 @@ from tenants.access.services import groups, roles
 from tenants.identity.models import FederatedIdentity, IdentityProvider
 from tests.cast import Person, new_person, prove
 from tests.tenants.identity.arriving import JSON, PROVIDERS, domain_of, set_up
+from tests.tenants.identity.openid_arrivals import provider_of, sign_in
 from tests.tenants.identity.openid_provider import CLIENT_ID, CLIENT_SECRET, OpenIdProvider
 from tests.tenants.identity.saml_provider import ENTITY_ID, OURS, SIGN_IN_URL, metadata, new_credentials
-from tests.tenants.identity.test_oidc import provider_of, sign_in
 
 pytestmark = pytest.mark.usefixtures("stores")
 

@@ -10,9 +10,9 @@ from tenants.access.permissions import Role
 from tenants.access.services import members
 from tenants.identity.models import Domain
 from tests.cast import Person, new_person
-from tests.tenants.identity.arriving import JSON, PROVIDERS, domain_of, refusal_of, session_of
+from tests.tenants.identity.arriving import JSON, PROVIDERS, depart, domain_of, refusal_of, session_of
+from tests.tenants.identity.openid_arrivals import come_back, provider_of, renamed, sign_in
 from tests.tenants.identity.openid_provider import OpenIdProvider
-from tests.tenants.identity.test_oidc import provider_of, renamed, sign_in
 
 pytestmark = pytest.mark.usefixtures("stores")
 POLICY = "/api/v1/organization/sso-policy"
@@ -158,3 +158,17 @@ def test_a_lost_domain_lets_its_people_in_by_password_again(owner: Person, openi
     with owner.acting():
         Domain.objects.update(verified_at=None)
     assert mate.browser.get("/api/v1/session").status_code == 200
+
+
+def test_the_console_sends_who_came_by_password_to_the_organizations_sign_in(
+    owner: Person, openid: OpenIdProvider
+) -> None:
+    mate = renamed(new_person(Role.VIEWER, joining=owner), f"mate@{domain_of(owner)}")
+    shown, browser = provider_of(owner, openid), mate.browser
+    require(owner)
+    answer = browser.get("/training")
+    assert answer.status_code == 302
+    departure = depart(answer["Location"], browser)
+    back = come_back(departure, shown, openid.let_in(departure.query, "1", email=mate.user.email))
+    assert back["Location"] == "/training"
+    assert browser.get("/training").status_code == 200

@@ -1,4 +1,4 @@
-"""Provisioning by SCIM, as Entra ID and Okta speak it."""
+"""Provisioning of people by SCIM, as Entra ID and Okta speak it."""
 
 import json
 from contextlib import suppress
@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from kernel.audit.models import AuditEntry
 from kernel.errors import InvalidRequest
-from tenants.access.models import Group, Member, User
+from tenants.access.models import Member, User
 from tenants.access.permissions import Role
-from tenants.access.services import groups
 from tenants.access.services.keys import KeyWish, make_admin_key
 from tenants.identity.scim.changes import read_changes
 from tenants.identity.scim.errors import BadFilter
@@ -22,64 +21,15 @@ from tenants.identity.scim.people import wanted_by
 from tenants.limits.models import Plan
 from tenants.organizations.models import Organization
 from tests.cast import HOST, Person, new_person
-from tests.tenants.identity.arriving import JSON, domain_of
+from tests.tenants.identity.arriving import domain_of
+from tests.tenants.identity.directories import MEDIA_TYPE, ROOT, Directory, fault_of
 
 pytestmark = pytest.mark.usefixtures("stores")
-ROOT = "/scim/v2"
-MEDIA_TYPE = "application/scim+json"
-PATCH_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
-
-
-class Directory:
-    """A directory with an administration key of the person's organization."""
-
-    def __init__(self, person: Person) -> None:
-        with person.acting():
-            self.secret = make_admin_key(KeyWish(name="Directory"), by=person.principal).secret
-        self.domain = domain_of(person)
-        headers = {"Authorization": f"Bearer {self.secret}"}
-        self.client = Client(SERVER_NAME=HOST, headers=headers)
-
-    def ask(self, method: str, address: str, body: Any = None, **query: Any) -> Any:
-        call = getattr(self.client, method)
-        if body is None:
-            return call(f"{ROOT}{address}", query) if method == "get" else call(f"{ROOT}{address}")
-        return call(f"{ROOT}{address}", json.dumps(body), content_type=MEDIA_TYPE)
-
-    def change(self, address: str, *operations: dict[str, Any]) -> Any:
-        return self.ask("patch", address, {"schemas": [PATCH_SCHEMA], "Operations": list(operations)})
-
-    def person(self, local: str, /, **attributes: Any) -> dict[str, Any]:
-        body = {"userName": f"{local}@{self.domain}", "active": True, **attributes}
-        answer = self.ask("post", "/Users", body)
-        assert answer.status_code == 201, answer.content
-        found: dict[str, Any] = answer.json()
-        return found
-
-    def group(self, name: str, *people: dict[str, Any], **attributes: Any) -> dict[str, Any]:
-        members = [{"value": person["id"]} for person in people]
-        answer = self.ask("post", "/Groups", {"displayName": name, "members": members, **attributes})
-        assert answer.status_code == 201, answer.content
-        found: dict[str, Any] = answer.json()
-        return found
-
-    def members_of(self, group: dict[str, Any]) -> set[str]:
-        found = self.ask("get", f"/Groups/{group['id']}").json()
-        return {member["value"] for member in found["members"]}
 
 
 @pytest.fixture
 def directory(owner: Person) -> Directory:
     return Directory(owner)
-
-
-def fault_of(answer: Any) -> tuple[int, str | None]:
-    """The status and SCIM's type of a refusal; its body must be SCIM's."""
-    body = answer.json()
-    assert body["schemas"] == ["urn:ietf:params:scim:api:messages:2.0:Error"], body
-    assert (body["status"], answer["Content-Type"]) == (str(answer.status_code), MEDIA_TYPE)
-    assert body["detail"]
-    return answer.status_code, body.get("scimType")
 
 
 def test_a_person_is_brought_in(owner: Person, directory: Directory) -> None:
@@ -331,89 +281,6 @@ def test_a_removed_person_is_gone_and_can_be_brought_in_again(owner: Person, dir
     assert fault_of(directory.ask("get", f"/Users/{made['id']}")) == (404, None)
     assert fault_of(directory.ask("delete", f"/Users/{made['id']}")) == (404, None)
     assert directory.person("ada")["id"] == made["id"]
-
-
-def test_a_group_has_the_members_that_the_directory_names(owner: Person, directory: Directory) -> None:
-    ada, bob = directory.person("ada"), directory.person("bob")
-    group = directory.group("Engineers", ada, externalId="g-1")
-    address = f"/Groups/{group['id']}"
-    assert directory.members_of(group) == {ada["id"]}
-    directory.change(address, {"op": "Add", "path": "members", "value": [{"value": bob["id"]}]})
-    assert directory.members_of(group) == {ada["id"], bob["id"]}
-    directory.change(address, {"op": "Remove", "path": "members", "value": [{"value": ada["id"]}]})
-    assert directory.members_of(group) == {bob["id"]}
-    directory.change(address, {"op": "remove", "path": f'members[value eq "{bob["id"]}"]'})
-    assert directory.members_of(group) == set()
-    directory.change(address, {"op": "replace", "path": "members", "value": [{"value": ada["id"]}]})
-    assert directory.members_of(group) == {ada["id"]}
-    directory.change(address, {"op": "remove", "path": "members"})
-    assert directory.members_of(group) == set()
-    whole = {"displayName": "Engineers", "externalId": "g-1", "members": [{"value": bob["id"]}]}
-    assert directory.ask("put", address, whole).status_code == 200
-    assert directory.members_of(group) == {bob["id"]}
-    assert directory.ask("get", f"/Users/{bob['id']}").json()["groups"][0]["display"] == "Engineers"
-    user = User.objects.get(email=bob["userName"])
-    with owner.acting():
-        assert user.groups.filter(pk=Group.objects.get(name="Engineers").auth_group_id).exists()
-
-
-def test_a_group_is_renamed_as_okta_renames_it(directory: Directory) -> None:
-    group = directory.group("Engineers")
-    change = {"op": "replace", "value": {"id": group["id"], "displayName": "Builders"}}
-    assert directory.change(f"/Groups/{group['id']}", change).json()["displayName"] == "Builders"
-
-
-def test_groups_are_found_and_shown_without_their_members(directory: Directory) -> None:
-    group = directory.group("Engineers", directory.person("ada"), externalId="g-1")
-    for text in ('displayName eq "Engineers"', 'externalId eq "g-1"', f'id eq "{group["id"]}"'):
-        found = directory.ask("get", "/Groups", filter=text, excludedAttributes="members").json()
-        assert [each["id"] for each in found["Resources"]] == [group["id"]]
-        assert "members" not in found["Resources"][0]
-
-
-def test_a_group_is_made_once(owner: Person, directory: Directory) -> None:
-    directory.group("Engineers", externalId="g-1")
-    with owner.acting():
-        groups.make_group("By hand")
-    for body in (
-        {"displayName": "Engineers"},
-        {"displayName": "By hand"},
-        {"displayName": "Others", "externalId": "g-1"},
-    ):
-        assert fault_of(directory.ask("post", "/Groups", body)) == (409, "uniqueness")
-
-
-def test_a_group_made_by_hand_is_not_the_directorys(owner: Person, directory: Directory) -> None:
-    with owner.acting():
-        by_hand = groups.make_group("By hand").public_id
-    assert directory.ask("get", "/Groups").json()["totalResults"] == 0
-    assert fault_of(directory.ask("get", f"/Groups/{by_hand}")) == (404, None)
-    assert fault_of(directory.ask("delete", f"/Groups/{by_hand}")) == (404, None)
-
-
-def test_the_directorys_group_is_not_changed_by_hand(owner: Person, directory: Directory) -> None:
-    group = directory.group("Engineers")
-    answer = owner.browser.post(
-        f"/v1/organization/groups/{group['id']}", {"name": "Others"}, content_type=JSON
-    )
-    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "group_scim_managed")
-    answer = owner.browser.delete(f"/v1/organization/groups/{group['id']}")
-    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "group_scim_managed")
-
-
-def test_a_deleted_group_is_gone(directory: Directory) -> None:
-    group = directory.group("Engineers", directory.person("ada"))
-    assert directory.ask("delete", f"/Groups/{group['id']}").status_code == 204
-    assert fault_of(directory.ask("get", f"/Groups/{group['id']}")) == (404, None)
-
-
-def test_a_group_takes_members_of_its_own_organization_only(directory: Directory, stranger: Person) -> None:
-    group = directory.group("Engineers")
-    for value in (stranger.user.public_id, "user-unknown", ""):
-        change = {"op": "add", "path": "members", "value": [{"value": value}]}
-        assert fault_of(directory.change(f"/Groups/{group['id']}", change)) == (400, "invalidValue")
-    odd = {"op": "add", "path": "members", "value": ["x"]}
-    assert fault_of(directory.change(f"/Groups/{group['id']}", odd)) == (400, "invalidSyntax")
 
 
 def test_another_organizations_directory_finds_nothing(
