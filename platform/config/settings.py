@@ -233,7 +233,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
     "ENUM_NAME_OVERRIDES": {
         "DomainStatus": "tenants.administration.api.domains.STATUSES",
-        "IdentityProviderKind": "tenants.identity.models.ProviderKind",
+        "IdentityProviderKind": "tenants.administration.api.identity_providers.KINDS",
         "DefaultRole": "tenants.identity.models.DEFAULT_ROLES",
         "LimitKind": "tenants.administration.api.limits.KINDS",
         "LimitScope": "tenants.administration.api.limits.SCOPES",

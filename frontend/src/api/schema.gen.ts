@@ -4,6 +4,59 @@
  */
 
 export interface paths {
+    "/api/v1/account": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Who one is. */
+        get: operations["account_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** @description Who one is. */
+        patch: operations["account_partial_update"];
+        trace?: never;
+    };
+    "/api/v1/account/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Where one is signed in. */
+        get: operations["account_sessions_list"];
+        put?: never;
+        post?: never;
+        /** @description End every session but this one. */
+        delete: operations["account_sessions_destroy_all"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/account/sessions/{session_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** @description One place at which one is signed in. */
+        delete: operations["account_sessions_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/api-keys": {
         parameters: {
             query?: never;
@@ -29,11 +82,29 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** @description One API key. */
+        get: operations["api_keys_retrieve"];
         put?: never;
         post?: never;
         /** @description One API key. */
         delete: operations["api_keys_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/api-keys/{key_id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description A new secret for a key; the old one still opens for a while, if that is wished. */
+        post: operations["api_keys_rotate_create"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -246,6 +317,112 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/grants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The grants on one object. */
+        get: operations["grants_list"];
+        /** @description The grants on one object. */
+        put: operations["grants_update"];
+        post?: never;
+        /** @description The grants on one object. */
+        delete: operations["grants_destroy_all"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/invitations/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Accept an invitation, signed in with the invited address. */
+        post: operations["invitations_accept_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/leaked-keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Whoever finds a secret in public reports it here, without signing in; a live key ends at once. */
+        post: operations["leaked_keys_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/limits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The organization's limits. */
+        get: operations["limits_list"];
+        /** @description The organization's limits. */
+        put: operations["limits_update"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/limits/{limit_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One limit that the organization set. */
+        get: operations["limits_retrieve"];
+        put?: never;
+        post?: never;
+        /** @description One limit that the organization set. */
+        delete: operations["limits_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/members/{user_id}/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** @description Where a member is signed in: an administrator can end it all, and see nothing of it. */
+        delete: operations["members_sessions_destroy_all"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/model-versions": {
         parameters: {
             query?: never;
@@ -273,6 +450,343 @@ export interface paths {
         /** @description One model version. */
         get: operations["model_versions_retrieve"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operator/organizations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Every organization, tombstones included. */
+        get: operations["operator_organizations_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operator/organizations/{organization_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One organization; PATCH gives it another plan. */
+        get: operations["operator_organizations_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** @description One organization; PATCH gives it another plan. */
+        patch: operations["operator_organizations_partial_update"];
+        trace?: never;
+    };
+    "/api/v1/operator/organizations/{organization_id}/support": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Looking into an organization that consented (POST), and leaving it (DELETE). */
+        post: operations["operator_organizations_support_create"];
+        /** @description Looking into an organization that consented (POST), and leaving it (DELETE). */
+        delete: operations["operator_organizations_support_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operator/organizations/{organization_id}/suspension": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Suspending an organization (POST, with a reason), and letting it go on (DELETE). */
+        post: operations["operator_organizations_suspension_create"];
+        /** @description Suspending an organization (POST, with a reason), and letting it go on (DELETE). */
+        delete: operations["operator_organizations_suspension_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operator/plans": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The plans. */
+        get: operations["operator_plans_list_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operator/plans/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One plan; PUT makes it or changes it. */
+        get: operations["operator_plans_retrieve"];
+        /** @description One plan; PUT makes it or changes it. */
+        put: operations["operator_plans_update"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operator/policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description How people sign up. */
+        get: operations["operator_policy_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** @description How people sign up. */
+        patch: operations["operator_policy_partial_update"];
+        trace?: never;
+    };
+    "/api/v1/operator/prices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The price book. */
+        get: operations["operator_prices_list"];
+        put?: never;
+        /** @description The price book. */
+        post: operations["operator_prices_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/organization": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The caller's organization. */
+        get: operations["organization_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** @description The caller's organization. */
+        patch: operations["organization_partial_update"];
+        trace?: never;
+    };
+    "/api/v1/organization/closing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Closing the organization (POST, with its exact name), and keeping it after all (DELETE). */
+        post: operations["organization_closing_create"];
+        /** @description Closing the organization (POST, with its exact name), and keeping it after all (DELETE). */
+        delete: operations["organization_closing_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/organization/domains": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The organization's domains. */
+        get: operations["organization_domains_list"];
+        put?: never;
+        /** @description The organization's domains. */
+        post: operations["organization_domains_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/organization/domains/{domain_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One domain. */
+        get: operations["organization_domains_retrieve"];
+        put?: never;
+        post?: never;
+        /** @description One domain. */
+        delete: operations["organization_domains_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/organization/domains/{domain_id}/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Look for a domain's proof now. */
+        post: operations["organization_domains_verify_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/organization/identity-providers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The organization's identity providers. */
+        get: operations["organization_identity_providers_list"];
+        put?: never;
+        /** @description The organization's identity providers. */
+        post: operations["organization_identity_providers_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/organization/identity-providers/{provider_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One identity provider. */
+        get: operations["organization_identity_providers_retrieve"];
+        put?: never;
+        post?: never;
+        /** @description One identity provider. */
+        delete: operations["organization_identity_providers_destroy"];
+        options?: never;
+        head?: never;
+        /** @description One identity provider. */
+        patch: operations["organization_identity_providers_partial_update"];
+        trace?: never;
+    };
+    "/api/v1/organization/identity-providers/{provider_id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Try an identity provider out, without signing anybody in. */
+        post: operations["organization_identity_providers_test_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/organization/sso-policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Whether single sign-on is required. */
+        get: operations["organization_sso_policy_retrieve"];
+        /** @description Whether single sign-on is required. */
+        put: operations["organization_sso_policy_update"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/organization/transfer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Hand the organization over to another member. */
+        post: operations["organization_transfer_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/restrictions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** @description Keep an object to those to whom it is opened. */
+        put: operations["restrictions_update"];
         post?: never;
         delete?: never;
         options?: never;
@@ -309,6 +823,164 @@ export interface paths {
         /** @description Who is signed in, where, and what they may do. */
         put: operations["session_update"];
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/support-access": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The organization's consents, old ones included. */
+        get: operations["support_access_list"];
+        put?: never;
+        /** @description The organization's consents, old ones included. */
+        post: operations["support_access_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/support-access/{access_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One consent. */
+        get: operations["support_access_retrieve"];
+        put?: never;
+        post?: never;
+        /** @description One consent. */
+        delete: operations["support_access_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhook-events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description What webhooks can be told of. */
+        get: operations["webhook_events_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The organization's webhooks. */
+        get: operations["webhooks_list"];
+        put?: never;
+        /** @description The organization's webhooks. */
+        post: operations["webhooks_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{webhook_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One webhook. */
+        get: operations["webhooks_retrieve"];
+        put?: never;
+        post?: never;
+        /** @description One webhook. */
+        delete: operations["webhooks_destroy"];
+        options?: never;
+        head?: never;
+        /** @description One webhook. */
+        patch: operations["webhooks_partial_update"];
+        trace?: never;
+    };
+    "/api/v1/webhooks/{webhook_id}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description What a webhook was told, is being told, and could not be told. */
+        get: operations["webhooks_deliveries_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Send an event again, under the same message id. */
+        post: operations["webhooks_deliveries_replay_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{webhook_id}/rotate-secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Replace a webhook's secret. */
+        post: operations["webhooks_rotate_secret_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{webhook_id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Send a test message. */
+        post: operations["webhooks_test_create"];
         delete?: never;
         options?: never;
         head?: never;
@@ -454,22 +1126,913 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/organization/admin_api_keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The organization's administration keys. */
+        get: operations["organization_admin_api_keys_list"];
+        put?: never;
+        /** @description The organization's administration keys. */
+        post: operations["organization_admin_api_keys_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/admin_api_keys/{key_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One administration key. */
+        get: operations["organization_admin_api_keys_retrieve"];
+        put?: never;
+        post?: never;
+        /** @description One administration key. */
+        delete: operations["organization_admin_api_keys_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/audit_logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description What was done in the organization, and what was refused; newest first. */
+        get: operations["organization_audit_logs_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/data_retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description What is kept of the organization's requests. */
+        get: operations["organization_data_retention_retrieve"];
+        put?: never;
+        /** @description What is kept of the organization's requests. */
+        post: operations["organization_data_retention_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The organization's groups. */
+        get: operations["organization_groups_list"];
+        put?: never;
+        /** @description The organization's groups. */
+        post: operations["organization_groups_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/groups/{group_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One group. */
+        get: operations["organization_groups_retrieve"];
+        put?: never;
+        /** @description One group. */
+        post: operations["organization_groups_update"];
+        /** @description One group. */
+        delete: operations["organization_groups_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/groups/{group_id}/roles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description A group's roles in the whole organization. */
+        get: operations["organization_groups_roles_list"];
+        put?: never;
+        /** @description A group's roles in the whole organization. */
+        post: operations["organization_groups_roles_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/groups/{group_id}/roles/{role_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One role of a group. */
+        get: operations["organization_groups_roles_retrieve"];
+        put?: never;
+        post?: never;
+        /** @description One role of a group. */
+        delete: operations["organization_groups_roles_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/groups/{group_id}/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The members of a group. */
+        get: operations["organization_groups_users_list"];
+        put?: never;
+        /** @description The members of a group. */
+        post: operations["organization_groups_users_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/groups/{group_id}/users/{user_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One member of a group. */
+        get: operations["organization_groups_users_retrieve"];
+        put?: never;
+        post?: never;
+        /** @description One member of a group. */
+        delete: operations["organization_groups_users_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/invites": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The organization's invitations. */
+        get: operations["organization_invites_list"];
+        put?: never;
+        /** @description The organization's invitations. */
+        post: operations["organization_invites_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/invites/{invite_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One invitation. */
+        get: operations["organization_invites_retrieve"];
+        put?: never;
+        post?: never;
+        /** @description One invitation. */
+        delete: operations["organization_invites_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/projects": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The organization's projects. */
+        get: operations["organization_projects_list"];
+        put?: never;
+        /** @description The organization's projects. */
+        post: operations["organization_projects_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/projects/{project_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One project. */
+        get: operations["organization_projects_retrieve"];
+        put?: never;
+        /** @description One project. */
+        post: operations["organization_projects_update"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/projects/{project_id}/api_keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The project's API keys. */
+        get: operations["organization_projects_api_keys_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/projects/{project_id}/api_keys/{key_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One API key of the project. */
+        get: operations["organization_projects_api_keys_retrieve"];
+        put?: never;
+        post?: never;
+        /** @description One API key of the project. */
+        delete: operations["organization_projects_api_keys_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/projects/{project_id}/archive": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Archive a project: its keys stop at once, nobody works in it any more, nothing is deleted. */
+        post: operations["organization_projects_archive_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/projects/{project_id}/data_retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description What is kept of the project's requests. */
+        get: operations["organization_projects_data_retention_retrieve"];
+        put?: never;
+        /** @description What is kept of the project's requests. */
+        post: operations["organization_projects_data_retention_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/projects/{project_id}/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The groups that have a role in a project. */
+        get: operations["organization_projects_groups_list"];
+        put?: never;
+        /** @description The groups that have a role in a project. */
+        post: operations["organization_projects_groups_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/projects/{project_id}/groups/{group_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One group in a project. */
+        get: operations["organization_projects_groups_retrieve"];
+        put?: never;
+        post?: never;
+        /** @description One group in a project. */
+        delete: operations["organization_projects_groups_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/projects/{project_id}/model_permissions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Which models the project may use, in chat and in fine-tuning. */
+        get: operations["organization_projects_model_permissions_list"];
+        put?: never;
+        /** @description Which models the project may use, in chat and in fine-tuning. */
+        post: operations["organization_projects_model_permissions_create"];
+        /** @description Which models the project may use, in chat and in fine-tuning. */
+        delete: operations["organization_projects_model_permissions_destroy_all"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/projects/{project_id}/rate_limits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The rates of the models that the project has. */
+        get: operations["organization_projects_rate_limits_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/projects/{project_id}/rate_limits/{rate_limit_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description The rates of one model. */
+        post: operations["organization_projects_rate_limits_update"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/projects/{project_id}/service_accounts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The project's service accounts. */
+        get: operations["organization_projects_service_accounts_list"];
+        put?: never;
+        /** @description The project's service accounts. */
+        post: operations["organization_projects_service_accounts_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/projects/{project_id}/service_accounts/{service_account_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One service account. */
+        get: operations["organization_projects_service_accounts_retrieve"];
+        put?: never;
+        /** @description One service account. */
+        post: operations["organization_projects_service_accounts_update"];
+        /** @description One service account. */
+        delete: operations["organization_projects_service_accounts_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/projects/{project_id}/service_accounts/{service_account_id}/api_keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Further keys of a service account. */
+        post: operations["organization_projects_service_accounts_api_keys_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/projects/{project_id}/spend_alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description A project's spend alerts. */
+        get: operations["organization_projects_spend_alerts_list"];
+        put?: never;
+        /** @description A project's spend alerts. */
+        post: operations["organization_projects_spend_alerts_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/projects/{project_id}/spend_alerts/{alert_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One of a project's spend alerts. */
+        get: operations["organization_projects_spend_alerts_retrieve"];
+        put?: never;
+        /** @description One of a project's spend alerts. */
+        post: operations["organization_projects_spend_alerts_update"];
+        /** @description One of a project's spend alerts. */
+        delete: operations["organization_projects_spend_alerts_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/projects/{project_id}/spend_limit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description A project's spend limit. */
+        get: operations["organization_projects_spend_limit_retrieve"];
+        put?: never;
+        /** @description A project's spend limit. */
+        post: operations["organization_projects_spend_limit_create"];
+        /** @description A project's spend limit. */
+        delete: operations["organization_projects_spend_limit_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/projects/{project_id}/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The members of a project. */
+        get: operations["organization_projects_users_list"];
+        put?: never;
+        /** @description The members of a project. */
+        post: operations["organization_projects_users_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/projects/{project_id}/users/{user_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One member of a project. */
+        get: operations["organization_projects_users_retrieve"];
+        put?: never;
+        /** @description One member of a project. */
+        post: operations["organization_projects_users_update"];
+        /** @description One member of a project. */
+        delete: operations["organization_projects_users_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/roles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The organization's roles. */
+        get: operations["organization_roles_list"];
+        put?: never;
+        /** @description The organization's roles. */
+        post: operations["organization_roles_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/roles/{role_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One role of the organization. */
+        get: operations["organization_roles_retrieve"];
+        put?: never;
+        /** @description One role of the organization. */
+        post: operations["organization_roles_update"];
+        /** @description One role of the organization. */
+        delete: operations["organization_roles_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/spend_alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The organization's spend alerts. */
+        get: operations["organization_spend_alerts_list"];
+        put?: never;
+        /** @description The organization's spend alerts. */
+        post: operations["organization_spend_alerts_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/spend_alerts/{alert_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One of the organization's spend alerts. */
+        get: operations["organization_spend_alerts_retrieve"];
+        put?: never;
+        /** @description One of the organization's spend alerts. */
+        post: operations["organization_spend_alerts_update"];
+        /** @description One of the organization's spend alerts. */
+        delete: operations["organization_spend_alerts_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/spend_limit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The organization's spend limit. */
+        get: operations["organization_spend_limit_retrieve"];
+        put?: never;
+        /** @description The organization's spend limit. */
+        post: operations["organization_spend_limit_create"];
+        /** @description The organization's spend limit. */
+        delete: operations["organization_spend_limit_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The organization's members. */
+        get: operations["organization_users_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/users/{user_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One member. */
+        get: operations["organization_users_retrieve"];
+        put?: never;
+        /** @description One member. */
+        post: operations["organization_users_update"];
+        /** @description One member. */
+        delete: operations["organization_users_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/users/{user_id}/roles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description A member's roles in the whole organization. */
+        get: operations["organization_users_roles_list"];
+        put?: never;
+        /** @description A member's roles in the whole organization. */
+        post: operations["organization_users_roles_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/users/{user_id}/roles/{role_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One role of a member. */
+        get: operations["organization_users_roles_retrieve"];
+        put?: never;
+        post?: never;
+        /** @description One role of a member. */
+        delete: operations["organization_users_roles_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/groups/{group_id}/roles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description A group's roles in one project. */
+        get: operations["projects_groups_roles_list"];
+        put?: never;
+        /** @description A group's roles in one project. */
+        post: operations["projects_groups_roles_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/groups/{group_id}/roles/{role_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One role of a group in one project. */
+        get: operations["projects_groups_roles_retrieve"];
+        put?: never;
+        post?: never;
+        /** @description One role of a group in one project. */
+        delete: operations["projects_groups_roles_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/roles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description A project's roles. */
+        get: operations["projects_roles_list"];
+        put?: never;
+        /** @description A project's roles. */
+        post: operations["projects_roles_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/roles/{role_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One role of a project. */
+        get: operations["projects_roles_retrieve"];
+        put?: never;
+        /** @description One role of a project. */
+        post: operations["projects_roles_update"];
+        /** @description One role of a project. */
+        delete: operations["projects_roles_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/users/{user_id}/roles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description A member's roles in one project. */
+        get: operations["projects_users_roles_list"];
+        put?: never;
+        /** @description A member's roles in one project. */
+        post: operations["projects_users_roles_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project_id}/users/{user_id}/roles/{role_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One role of a member in one project. */
+        get: operations["projects_users_roles_retrieve"];
+        put?: never;
+        post?: never;
+        /** @description One role of a member in one project. */
+        delete: operations["projects_users_roles_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** @description An API key without its secret. */
+        /** @description The token of the invitation's link. */
+        Acceptance: {
+            token: string;
+        };
+        /** @description Where the person is now a member. */
+        Accepted: {
+            organization_id: string;
+            user_id: string;
+        };
+        /** @description The signed-in person, as they manage themselves. */
+        Account: {
+            id: string;
+            email: string;
+            name: string;
+            language: components["schemas"]["LanguageEnum"];
+            has_password: boolean;
+            factors: components["schemas"]["Factor"][];
+            recovery_codes_left: number;
+        };
+        /** @description A key to the organization's administration. */
+        AdminKey: {
+            object: string;
+            id: string;
+            name: string;
+            redacted_value: string;
+            created_at: number;
+            expires_at: number | null;
+            last_used_at: number | null;
+            owner: components["schemas"]["AdminKeyOwner"];
+        };
+        /** @description The person who made an administration key. */
+        AdminKeyOwner: {
+            type: string;
+            object: string;
+            id: string;
+            name: string;
+            created_at: number;
+            role: string;
+        };
+        AdminKeyPage: {
+            object: string;
+            data: components["schemas"]["AdminKey"][];
+            first_id: string | null;
+            last_id: string | null;
+            has_more: boolean;
+        };
+        /** @description An administration key to be. */
+        AdminKeyRequest: {
+            name: string;
+            expires_in_seconds?: number;
+        };
+        /** @description An API key without its secret. Empty lists of models and networks restrict nothing. */
         ApiKey: {
             id: string;
             name: string;
             prefix: string;
+            redacted_value: string;
             /** Format: date-time */
             created_at: string;
             /** Format: date-time */
             last_used_at: string | null;
             /** Format: date-time */
             expires_at: string | null;
+            /** Format: date-time */
+            previous_secret_until: string | null;
             created_by: string | null;
+            owner: components["schemas"]["KeyOwner"] | null;
+            permissions: components["schemas"]["Permission"][];
+            projects: components["schemas"]["Place"][];
+            models: string[];
+            networks: string[];
         };
         ApiKeyPage: {
             object: string;
@@ -478,9 +2041,64 @@ export interface components {
             first_id: string | null;
             last_id: string | null;
         };
-        /** @description What a new key is called. */
+        /** @description What a new key is to be. */
         ApiKeyRequest: {
             name: string;
+            permissions?: string[];
+            projects?: string[];
+            models?: string[];
+            networks?: string[];
+            /** Format: date-time */
+            expires_at?: string | null;
+        };
+        /** @description A role and what it allows. */
+        AssignableRole: {
+            object: string;
+            id: string;
+            name: string;
+            description: string | null;
+            permissions: string[];
+            resource_type: string;
+            predefined_role: boolean;
+        };
+        /** @description A role that somebody has; `assignment_sources` names the groups by which, if not their own. */
+        AssignedRole: {
+            id: string;
+            name: string;
+            permissions: string[];
+            resource_type: string;
+            predefined_role: boolean;
+            description: string | null;
+            created_at: number | null;
+            updated_at: number | null;
+            created_by: string | null;
+            created_by_user_obj: {
+                [key: string]: unknown;
+            } | null;
+            metadata: {
+                [key: string]: unknown;
+            } | null;
+            assignment_sources: components["schemas"]["Source"][] | null;
+        };
+        /** @description One event; its details lie under its type's name. */
+        AuditLog: {
+            id: string;
+            type: string;
+            effective_at: number;
+            project?: {
+                [key: string]: unknown;
+            };
+            actor: {
+                [key: string]: unknown;
+            } | null;
+            outcome: string;
+        };
+        AuditLogPage: {
+            object: string;
+            data: components["schemas"]["AuditLog"][];
+            first_id: string | null;
+            last_id: string | null;
+            has_more: boolean;
         };
         /** @description A model that can be fine-tuned. */
         BaseModel: {
@@ -494,6 +2112,20 @@ export interface components {
         BaseModelList: {
             data: components["schemas"]["BaseModel"][];
         };
+        /** @description What people compare of a signing certificate. */
+        Certificate: {
+            sha256: string;
+            /** Format: date-time */
+            expires_at: string;
+        };
+        /** @description Who is told, by e-mail. */
+        Channel: {
+            type: components["schemas"]["ChannelTypeEnum"];
+            recipients: string[];
+            subject_prefix?: string | null;
+        };
+        /** @enum {string} */
+        ChannelTypeEnum: "email";
         /** @description OpenAI's checkpoint of a job. */
         Checkpoint: {
             object: string;
@@ -523,6 +2155,17 @@ export interface components {
             first_id: string | null;
             last_id: string | null;
         };
+        /** @description One thing that was looked at. */
+        ConnectionCheck: {
+            name: string;
+            ok: boolean;
+            message: string;
+        };
+        /** @description Whether the provider answers as a sign-in needs it. */
+        ConnectionTest: {
+            ok: boolean;
+            checks: components["schemas"]["ConnectionCheck"][];
+        };
         /** @description A conversation; its messages come when it is asked for alone. */
         Conversation: {
             id: string;
@@ -541,6 +2184,8 @@ export interface components {
             first_id: string | null;
             last_id: string | null;
         };
+        /** @enum {string} */
+        CurrencyEnum: "USD";
         /** @description Immutable rows, named by their content. */
         DatasetVersion: {
             id: string;
@@ -561,6 +2206,34 @@ export interface components {
             first_id: string | null;
             last_id: string | null;
         };
+        /** @enum {string} */
+        DefaultRole: "admin" | "data_engineer" | "model_trainer" | "deployer" | "viewer" | "end_user" | "auditor";
+        /** @description What is gone. */
+        Deleted: {
+            object: string;
+            id?: string;
+            deleted: boolean;
+        };
+        /** @description One event on its way to one webhook. `fault` is the code of what went wrong last. */
+        Delivery: {
+            id: string;
+            webhook_id: string;
+            message_id: string;
+            event: string;
+            state: components["schemas"]["DeliveryState"];
+            attempts: number;
+            status_code: number | null;
+            duration_milliseconds: number | null;
+            fault: string | null;
+            /** Format: date-time */
+            next_attempt_at: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            finished_at: string | null;
+        };
+        /** @enum {string} */
+        DeliveryState: "waiting" | "delivered" | "failed";
         /** @description An alias and what answers under it. */
         Deployment: {
             id: string;
@@ -584,6 +2257,47 @@ export interface components {
         };
         /** @enum {string} */
         DeploymentState: "loading" | "ready" | "stopped" | "failed";
+        /** @description A domain, and how far its proof has come. */
+        Domain: {
+            id: string;
+            object: string;
+            name: string;
+            status: components["schemas"]["DomainStatus"];
+            record: components["schemas"]["DomainRecord"];
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            verified_at: string | null;
+            /** Format: date-time */
+            checked_at: string | null;
+            /** Format: date-time */
+            failing_since: string | null;
+        };
+        DomainPage: {
+            object: string;
+            data: components["schemas"]["Domain"][];
+            has_more: boolean;
+            first_id: string | null;
+            last_id: string | null;
+        };
+        /** @description The record by which a domain is proved. */
+        DomainRecord: {
+            type: string;
+            name: string;
+            value: string;
+        };
+        /** @description The domain to claim. */
+        DomainRequest: {
+            name: string;
+        };
+        /** @enum {string} */
+        DomainStatus: "pending" | "verified" | "failing";
+        /** @description Whether the limit stops requests now. */
+        Enforcement: {
+            status: components["schemas"]["EnforcementStatusEnum"];
+        };
+        /** @enum {string} */
+        EnforcementStatusEnum: "inactive" | "enforcing";
         /** @description The body of every refusal. */
         ErrorBody: {
             error: components["schemas"]["ErrorDetail"];
@@ -618,6 +2332,17 @@ export interface components {
         };
         /** @enum {string} */
         EventType: "message" | "metrics";
+        /** @description A second factor that the person has set up. */
+        Factor: {
+            type: components["schemas"]["FactorTypeEnum"];
+            name: string;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            last_used_at: string | null;
+        };
+        /** @enum {string} */
+        FactorTypeEnum: "recovery_codes" | "totp" | "webauthn";
         /** @description Why a job failed. */
         Fault: {
             code: string;
@@ -658,6 +2383,97 @@ export interface components {
             file: string;
             purpose: string;
         };
+        /** @description What one member or group may do with an object besides what their roles say. */
+        Grant: {
+            subject: string;
+            subject_type: components["schemas"]["SubjectTypeEnum"];
+            name: string;
+            actions: components["schemas"]["GrantAction"][];
+        };
+        /** @enum {string} */
+        GrantAction: "file.read" | "file.write" | "model.read" | "model.write" | "deployment.read" | "deployment.write" | "chat.use";
+        /** @description Open an object to a member or group with exactly these actions. */
+        GrantChange: {
+            object: string;
+            subject: string;
+            actions: components["schemas"]["GrantAction"][];
+        };
+        /** @description Who reaches an object: everybody whose role allows it, unless it is restricted, and these. */
+        Grants: {
+            object: string;
+            restricted: boolean;
+            possible_actions: components["schemas"]["GrantAction"][];
+            grants: components["schemas"]["Grant"][];
+        };
+        /** @description A group. */
+        Group: {
+            id: string;
+            name: string;
+            created_at: number;
+            is_scim_managed: boolean;
+            group_type: string;
+        };
+        /** @description A member of a group, looked up alone. */
+        GroupMember: {
+            id: string;
+            name: string;
+            email: string;
+            picture: string | null;
+            is_service_account: boolean;
+            user_type: string;
+        };
+        /** @description What a group is called. */
+        GroupName: {
+            name: string;
+        };
+        GroupPage: {
+            object: string;
+            data: components["schemas"]["Group"][];
+            has_more: boolean;
+            next: string | null;
+        };
+        /** @description A role of a group. */
+        GroupRoleAssignment: {
+            object: string;
+            group: components["schemas"]["GroupSummary"];
+            role: components["schemas"]["AssignableRole"];
+        };
+        GroupRolePage: {
+            object: string;
+            data: components["schemas"]["AssignedRole"][];
+            has_more: boolean;
+            next: string | null;
+        };
+        /** @description A group, where one of its roles is shown. */
+        GroupSummary: {
+            object: string;
+            id: string;
+            name: string;
+            created_at: number;
+            scim_managed: boolean;
+        };
+        /** @description A member of a group. */
+        GroupUser: {
+            id: string;
+            name: string;
+            email: string;
+        };
+        /** @description Who was added to which group. */
+        GroupUserAssignment: {
+            object: string;
+            user_id: string;
+            group_id: string;
+        };
+        /** @description Whom to add. */
+        GroupUserChoice: {
+            user_id: string;
+        };
+        GroupUserPage: {
+            object: string;
+            data: components["schemas"]["GroupUser"][];
+            has_more: boolean;
+            next: string | null;
+        };
         /** @description OpenAI's three; the learning rate is a multiple of the platform's own choice. */
         Hyperparameters: {
             /** @default auto */
@@ -672,6 +2488,107 @@ export interface components {
             n_epochs: number | "auto";
             batch_size: number | "auto";
             learning_rate_multiplier: number | "auto";
+        };
+        /** @description An identity provider without its secret. */
+        IdentityProvider: {
+            id: string;
+            object: string;
+            kind: components["schemas"]["IdentityProviderKind"];
+            name: string;
+            is_active: boolean;
+            issuer: string;
+            client_id: string;
+            has_client_secret: boolean;
+            metadata_url: string;
+            sign_in_url: string;
+            certificates: components["schemas"]["Certificate"][];
+            allow_idp_initiated: boolean;
+            just_in_time: boolean;
+            default_role: components["schemas"]["DefaultRole"];
+            attributes: {
+                [key: string]: string;
+            };
+            group_map: {
+                [key: string]: string;
+            };
+            required_claims: {
+                [key: string]: string;
+            };
+            addresses: components["schemas"]["ProviderAddresses"];
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+            /** Format: date-time */
+            tested_at: string | null;
+        };
+        /** @enum {string} */
+        IdentityProviderKind: "oidc" | "saml";
+        IdentityProviderPage: {
+            object: string;
+            data: components["schemas"]["IdentityProvider"][];
+            has_more: boolean;
+            first_id: string | null;
+            last_id: string | null;
+        };
+        /** @description A new identity provider. */
+        IdentityProviderRequest: {
+            name: string;
+            is_active?: boolean;
+            issuer?: string;
+            client_id?: string;
+            client_secret?: string;
+            metadata_xml?: string;
+            metadata_url?: string;
+            sign_in_url?: string;
+            certificates?: string[];
+            allow_idp_initiated?: boolean;
+            just_in_time?: boolean;
+            default_role?: components["schemas"]["DefaultRole"];
+            attributes?: {
+                [key: string]: string;
+            };
+            group_map?: {
+                [key: string]: string;
+            };
+            required_claims?: {
+                [key: string]: string;
+            };
+            kind: components["schemas"]["IdentityProviderKind"];
+        };
+        /** @enum {string} */
+        IntervalEnum: "month";
+        /** @description An invitation. `role` is `owner` or `reader`; `builtin_role` is ours, where one was given. */
+        Invite: {
+            object: string;
+            id: string;
+            email: string;
+            role: string;
+            builtin_role: string | null;
+            status: components["schemas"]["InviteStatusEnum"];
+            created_at: number;
+            expires_at: number;
+            accepted_at: number | null;
+            projects: components["schemas"]["InvitedProject"][];
+        };
+        InvitePage: {
+            object: string;
+            data: components["schemas"]["Invite"][];
+            first_id: string | null;
+            last_id: string | null;
+            has_more: boolean;
+        };
+        /** @enum {string} */
+        InviteStatusEnum: "accepted" | "expired" | "pending";
+        /** @description A project that an invitation opens. */
+        InvitedProject: {
+            id: string;
+            role: string;
+        };
+        /** @description A project to open on acceptance. */
+        InvitedTo: {
+            id: string;
+            role: components["schemas"]["ProjectRole"];
         };
         /** @description OpenAI's fine-tuning job. */
         Job: {
@@ -724,6 +2641,60 @@ export interface components {
         };
         /** @enum {string} */
         JobState: "validating_files" | "queued" | "running" | "succeeded" | "failed" | "cancelled";
+        /** @description Who a key acts for: a person, or a service account. */
+        KeyOwner: {
+            type: components["schemas"]["KeyOwnerTypeEnum"];
+            id: string;
+            name: string;
+        };
+        /** @enum {string} */
+        KeyOwnerTypeEnum: "user" | "service_account";
+        /** @enum {string} */
+        LanguageEnum: "en" | "de";
+        /** @description The same for every report, whether or not there is such a key. */
+        LeakReceipt: {
+            object: string;
+            received: boolean;
+        };
+        /** @description A secret that was found in public, and where. */
+        LeakReport: {
+            key: string;
+            url?: string;
+        };
+        /** @description A limit; `used` and `resets_at` are null for what the gateways count by the minute. */
+        Limit: {
+            id: string | null;
+            scope: components["schemas"]["LimitScope"];
+            subject_id: string | null;
+            model: string;
+            kind: components["schemas"]["LimitKind"];
+            value: number;
+            from_plan: boolean;
+            used: number | null;
+            /** Format: date-time */
+            resets_at: string | null;
+        };
+        /** @enum {string} */
+        LimitKind: "requests_per_minute" | "tokens_per_minute" | "tokens_per_day" | "concurrent_streams" | "training_minutes_per_month" | "storage_bytes" | "spend_microunits_per_month";
+        /** @description A limit to set: for whom, of what, how much. A second one for the same replaces the first. */
+        LimitRequest: {
+            scope: components["schemas"]["LimitScope"];
+            subject_id?: string | null;
+            model?: string;
+            kind: components["schemas"]["LimitKind"];
+            /** Format: int64 */
+            value: number;
+        };
+        /** @enum {string} */
+        LimitScope: "organization" | "project" | "group" | "member" | "key";
+        /** @description The plan, every limit that is set, and the strictest of each kind for whoever was asked about. */
+        Limits: {
+            plan: string;
+            seats: number | null;
+            seats_used: number;
+            limits: components["schemas"]["Limit"][];
+            effective: components["schemas"]["Limit"][];
+        };
         /** @description What a model version was made of. */
         Lineage: {
             dataset_version_id: string | null;
@@ -734,6 +2705,15 @@ export interface components {
             hyperparameters: {
                 [key: string]: number;
             };
+        };
+        /** @description The person behind a member. */
+        MemberPerson: {
+            object: string;
+            id: string;
+            email: string;
+            name: string;
+            picture: string | null;
+            enabled: boolean;
         };
         /** @description An organization that can be chosen, and whether it is active. */
         Membership: {
@@ -782,6 +2762,17 @@ export interface components {
             points: components["schemas"]["Point"][];
             total_steps: number | null;
         };
+        /** @description Which models a project may use; an empty deny-list denies none. */
+        ModelPermissions: {
+            object: string;
+            mode: string;
+            model_ids: string[];
+        };
+        /** @description Which models a project shall be able to use. */
+        ModelPermissionsRequest: {
+            mode: string;
+            model_ids: string[];
+        };
         /** @description What a fine-tuning job made. */
         ModelVersion: {
             id: string;
@@ -804,33 +2795,186 @@ export interface components {
             first_id: string | null;
             last_id: string | null;
         };
-        /** @description An API key just made: the only time its secret is shown. */
+        /** @description An amount in cents, by the month. */
+        MoneyPerMonth: {
+            /** Format: int64 */
+            threshold_amount: number;
+            currency: components["schemas"]["CurrencyEnum"];
+            interval: components["schemas"]["IntervalEnum"];
+        };
+        /** @description A name: a new one, or the present one to confirm that the organization shall be closed. */
+        Name: {
+            name: string;
+        };
+        /** @description An administration key just made: the only time its value is shown. */
+        NewAdminKey: {
+            object: string;
+            id: string;
+            name: string;
+            redacted_value: string;
+            created_at: number;
+            expires_at: number | null;
+            last_used_at: number | null;
+            owner: components["schemas"]["AdminKeyOwner"];
+            value: string;
+        };
+        /** @description An API key just made or rotated: the only time its secret is shown. */
         NewApiKey: {
             id: string;
             name: string;
             prefix: string;
+            redacted_value: string;
             /** Format: date-time */
             created_at: string;
             /** Format: date-time */
             last_used_at: string | null;
             /** Format: date-time */
             expires_at: string | null;
+            /** Format: date-time */
+            previous_secret_until: string | null;
             created_by: string | null;
+            owner: components["schemas"]["KeyOwner"] | null;
+            permissions: components["schemas"]["Permission"][];
+            projects: components["schemas"]["Place"][];
+            models: string[];
+            networks: string[];
             secret: string;
         };
         /** @description Which model to talk to. */
         NewConversation: {
             model: string;
         };
+        /**
+         * @description Whom to invite: as `owner`, as `reader` (no role in the whole organization) or in a built-in role.
+         *
+         *     Without `projects` the oldest one is opened, with an empty list none.
+         */
+        NewInvite: {
+            email: string;
+            role: string;
+            projects?: components["schemas"]["InvitedTo"][];
+        };
+        /** @description A role to be made. */
+        NewRole: {
+            role_name: string;
+            permissions: string[];
+            description?: string | null;
+        };
+        /** @description A service account just made, with its key. */
+        NewServiceAccount: {
+            object: string;
+            id: string;
+            name: string;
+            role: string;
+            created_at: number;
+            api_key: components["schemas"]["ServiceAccountKey"] | null;
+        };
+        /** @description A webhook whose secret was just made: the only time that it is shown. */
+        NewWebhook: {
+            id: string;
+            url: string;
+            events: string[];
+            enabled: boolean;
+            disabled_because: components["schemas"]["WebhookDisabledBecause"] | null;
+            /** Format: date-time */
+            failing_since: string | null;
+            /** Format: date-time */
+            previous_secret_until: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+            secret: string;
+        };
+        /** @description An organization as the operator sees it. */
+        OperatedOrganization: {
+            id: string;
+            name: string;
+            state: components["schemas"]["OrganizationState"];
+            state_reason: string;
+            plan: string;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            erase_at: string | null;
+        };
+        OperatedOrganizationPage: {
+            object: string;
+            data: components["schemas"]["OperatedOrganization"][];
+            has_more: boolean;
+            first_id: string | null;
+            last_id: string | null;
+        };
+        /** @description The organization: `state_reason` says why it is suspended, `erase_at` when a closing one is erased. */
+        Organization: {
+            id: string;
+            name: string;
+            state: components["schemas"]["OrganizationState"];
+            state_reason: string;
+            /** Format: date-time */
+            erase_at: string | null;
+            plan: string;
+            /** Format: date-time */
+            created_at: string;
+        };
         /** @enum {string} */
         OrganizationState: "active" | "suspended" | "closing" | "closed";
+        /** @description What a person may change of themselves here; the rest has pages under `/accounts`. */
+        PatchedAccountChange: {
+            name?: string;
+            language?: components["schemas"]["LanguageEnum"];
+        };
         /** @description What to change. */
         PatchedConversationChange: {
             title?: string;
             model?: string;
         };
+        /** @description What an identity provider should become; what is left out stays. */
+        PatchedIdentityProviderChange: {
+            name?: string;
+            is_active?: boolean;
+            issuer?: string;
+            client_id?: string;
+            client_secret?: string;
+            metadata_xml?: string;
+            metadata_url?: string;
+            sign_in_url?: string;
+            certificates?: string[];
+            allow_idp_initiated?: boolean;
+            just_in_time?: boolean;
+            default_role?: components["schemas"]["DefaultRole"];
+            attributes?: {
+                [key: string]: string;
+            };
+            group_map?: {
+                [key: string]: string;
+            };
+            required_claims?: {
+                [key: string]: string;
+            };
+        };
+        /** @description A name: a new one, or the present one to confirm that the organization shall be closed. */
+        PatchedName: {
+            name?: string;
+        };
+        /** @description The plan that an organization gets. */
+        PatchedPlanChoice: {
+            plan?: string;
+        };
+        /** @description Who may sign up, which plan they try, and how many may begin in a day (null is any number). */
+        PatchedPlatformPolicy: {
+            sign_up_mode?: components["schemas"]["SignUpModeEnum"];
+            trial_plan?: string;
+            trials_per_day?: number | null;
+        };
+        /** @description What to change. */
+        PatchedWebhookChange: {
+            url?: string;
+            events?: string[];
+            enabled?: boolean;
+        };
         /** @enum {string} */
-        Permission: "account.use" | "organization.read" | "organization.write" | "organization.own" | "project.read" | "project.write" | "member.read" | "member.write" | "group.read" | "group.write" | "role.read" | "role.write" | "grant.read" | "grant.write" | "service_account.read" | "service_account.write" | "key.read" | "key.write" | "admin_key.read" | "admin_key.write" | "limit.read" | "limit.write" | "policy.read" | "policy.write" | "sso.read" | "sso.write" | "webhook.read" | "webhook.write" | "support.write" | "audit.read" | "file.read" | "file.write" | "training.read" | "training.start" | "model.read" | "model.write" | "deployment.read" | "deployment.write" | "inference.complete" | "chat.use";
+        Permission: "platform.operate" | "account.use" | "organization.read" | "organization.write" | "organization.own" | "project.read" | "project.write" | "member.read" | "member.write" | "group.read" | "group.write" | "role.read" | "role.write" | "grant.read" | "grant.write" | "service_account.read" | "service_account.write" | "key.read" | "key.write" | "admin_key.read" | "admin_key.write" | "limit.read" | "limit.write" | "policy.read" | "policy.write" | "sso.read" | "sso.write" | "webhook.read" | "webhook.write" | "support.write" | "audit.read" | "file.read" | "file.write" | "training.read" | "training.start" | "model.read" | "model.write" | "deployment.read" | "deployment.write" | "inference.complete" | "chat.use";
         /** @description Who is signed in. */
         Person: {
             id: string;
@@ -841,6 +2985,21 @@ export interface components {
         Place: {
             id: string;
             name: string;
+        };
+        /** @description A plan: seats (null is any number) and limits by kind. */
+        Plan: {
+            readonly name: string;
+            title: string;
+            seats: number | null;
+            limits: {
+                [key: string]: number;
+            };
+        };
+        /** @description Who may sign up, which plan they try, and how many may begin in a day (null is any number). */
+        PlatformPolicy: {
+            sign_up_mode?: components["schemas"]["SignUpModeEnum"];
+            trial_plan?: string;
+            trials_per_day?: number | null;
         };
         /** @description What one step measured. */
         Point: {
@@ -860,6 +3019,36 @@ export interface components {
             /** Format: double */
             tokens_per_second: number | null;
         };
+        /** @description A model's price from a moment on, in millionths of the currency. */
+        Price: {
+            readonly id: string;
+            model: string;
+            /** @default USD */
+            currency?: string;
+            /** Format: int64 */
+            input_microunits_per_million_tokens: number;
+            /** Format: int64 */
+            output_microunits_per_million_tokens: number;
+            /**
+             * Format: int64
+             * @default 0
+             */
+            training_microunits_per_million_tokens?: number;
+            /**
+             * Format: int64
+             * @default 0
+             */
+            training_microunits_per_minute?: number;
+            /** Format: date-time */
+            valid_from?: string;
+        };
+        PricePage: {
+            object: string;
+            data: components["schemas"]["Price"][];
+            has_more: boolean;
+            first_id: string | null;
+            last_id: string | null;
+        };
         /** @description Why one row cannot be used. */
         Problem: {
             row: number;
@@ -867,8 +3056,201 @@ export interface components {
             code: string;
             message: string;
         };
+        /** @description A project. */
+        Project: {
+            id: string;
+            object: string;
+            name: string;
+            created_at: number;
+            archived_at: number | null;
+            status: string;
+        };
+        /** @description Another name for a project. */
+        ProjectChange: {
+            name?: string | null;
+            external_key_id?: string | null;
+        };
+        /** @description A group that has a role in a project. */
+        ProjectGroup: {
+            object: string;
+            project_id: string;
+            group_id: string;
+            group_name: string;
+            group_type: string;
+            created_at: number;
+        };
+        /** @description Which group to let in, with which role: a role's id, or OpenAI's `owner` or `member`. */
+        ProjectGroupChoice: {
+            group_id: string;
+            role: string;
+        };
+        ProjectGroupPage: {
+            object: string;
+            data: components["schemas"]["ProjectGroup"][];
+            has_more: boolean;
+            next: string | null;
+        };
+        ProjectGroupRolePage: {
+            object: string;
+            data: components["schemas"]["AssignedRole"][];
+            has_more: boolean;
+            next: string | null;
+        };
+        /** @description A project's key. */
+        ProjectKey: {
+            object: string;
+            redacted_value: string;
+            name: string;
+            created_at: number;
+            last_used_at: number | null;
+            id: string;
+            owner_project_access: string;
+            owner: components["schemas"]["ProjectKeyOwner"];
+        };
+        /** @description Who a project's key acts for; nothing for one that the platform made. */
+        ProjectKeyOwner: {
+            type?: string;
+            user?: {
+                [key: string]: unknown;
+            };
+            service_account?: {
+                [key: string]: unknown;
+            };
+        };
+        ProjectKeyPage: {
+            object: string;
+            data: components["schemas"]["ProjectKey"][];
+            first_id: string | null;
+            last_id: string | null;
+            has_more: boolean;
+        };
+        ProjectPage: {
+            object: string;
+            data: components["schemas"]["Project"][];
+            first_id: string | null;
+            last_id: string | null;
+            has_more: boolean;
+        };
+        ProjectRateLimitPage: {
+            object: string;
+            data: components["schemas"]["RateLimit"][];
+            first_id: string | null;
+            last_id: string | null;
+            has_more: boolean;
+        };
+        /** @description A project to be; data residency and customer-managed keys by project are not offered. */
+        ProjectRequest: {
+            name: string;
+            residency?: string | null;
+            external_key_id?: string | null;
+        };
+        /** @enum {string} */
+        ProjectRole: "owner" | "member";
+        ProjectRolePage: {
+            object: string;
+            data: components["schemas"]["AssignableRole"][];
+            has_more: boolean;
+            next: string | null;
+        };
+        /** @description A member of a project. */
+        ProjectUser: {
+            object: string;
+            id: string;
+            name: string;
+            email: string;
+            role: components["schemas"]["ProjectRole"];
+            added_at: number;
+        };
+        /** @description Another role, `owner` or `member`. */
+        ProjectUserChange: {
+            role?: string | null;
+        };
+        /** @description Whom to let in, by id or by address, and as `owner` or `member`. */
+        ProjectUserChoice: {
+            user_id?: string | null;
+            email?: string | null;
+            role: string;
+        };
+        ProjectUserPage: {
+            object: string;
+            data: components["schemas"]["ProjectUser"][];
+            first_id: string | null;
+            last_id: string | null;
+            has_more: boolean;
+        };
+        ProjectUserRolePage: {
+            object: string;
+            data: components["schemas"]["AssignedRole"][];
+            has_more: boolean;
+            next: string | null;
+        };
+        /** @description What is entered at the identity provider. */
+        ProviderAddresses: {
+            start_url: string;
+            callback_url: string | null;
+            acs_url: string | null;
+            entity_id: string | null;
+        };
+        /** @description The rates of one model in one project: the strictest that apply to everybody there. */
+        RateLimit: {
+            object: string;
+            id: string;
+            model: string;
+            max_requests_per_1_minute: number;
+            max_tokens_per_1_minute: number;
+        };
+        /** @description Other rates; what is left out stays. */
+        RateLimitChange: {
+            /** Format: int64 */
+            max_requests_per_1_minute?: number;
+            /** Format: int64 */
+            max_tokens_per_1_minute?: number;
+            max_images_per_1_minute?: number;
+            max_audio_megabytes_per_1_minute?: number;
+            max_requests_per_1_day?: number;
+            batch_1_day_max_input_tokens?: number;
+        };
+        /** @description Why an organization is suspended; its members read it. */
+        Reason: {
+            reason: string;
+        };
+        /** @description Whether an object is kept to those to whom it is opened. */
+        Restriction: {
+            object: string;
+            restricted: boolean;
+        };
+        /** @description What is kept of requests. */
+        Retention: {
+            object: string;
+            type: string;
+        };
+        /** @description What shall be kept of requests. */
+        RetentionRequest: {
+            retention_type: string;
+        };
         /** @enum {string} */
         Role: "owner" | "admin" | "data_engineer" | "model_trainer" | "deployer" | "viewer" | "end_user" | "auditor";
+        /** @description What to change of a role. */
+        RoleChange: {
+            role_name?: string | null;
+            permissions?: string[] | null;
+            description?: string | null;
+        };
+        /** @description The role to assign. */
+        RoleChoice: {
+            role_id: string;
+        };
+        RolePage: {
+            object: string;
+            data: components["schemas"]["AssignableRole"][];
+            has_more: boolean;
+            next: string | null;
+        };
+        /** @description How long the old secret goes on opening beside the new one. */
+        RotationRequest: {
+            /** @default 0 */
+            overlap_seconds?: number;
+        };
         /** @description One row as the model will see it. */
         Row: {
             row: number;
@@ -887,6 +3269,49 @@ export interface components {
             rows: components["schemas"]["Row"][];
             total: number;
         };
+        /** @description How long the secret before signs as well; a day unless told. */
+        SecretRotation: {
+            /** @default 86400 */
+            overlap_seconds?: number;
+        };
+        /** @description A service account; `role` is `owner`, `member` or `none`. */
+        ServiceAccount: {
+            object: string;
+            id: string;
+            name: string;
+            role: string;
+            created_at: number;
+        };
+        /** @description Another name or role for a service account. */
+        ServiceAccountChange: {
+            name?: string;
+            role?: string;
+        };
+        /** @description A service account's key just made: the only time its value is shown. */
+        ServiceAccountKey: {
+            object: string;
+            value: string;
+            name: string;
+            created_at: number;
+            id: string;
+        };
+        /** @description A key to be; `scopes` are permissions, all that a key can hold unless told. */
+        ServiceAccountKeyRequest: {
+            name?: string;
+            scopes?: string[];
+        };
+        ServiceAccountPage: {
+            object: string;
+            data: components["schemas"]["ServiceAccount"][];
+            first_id: string | null;
+            last_id: string | null;
+            has_more: boolean;
+        };
+        /** @description A service account to be; alone it comes without a role and without a key. */
+        ServiceAccountRequest: {
+            name: string;
+            create_service_account_only?: boolean | null;
+        };
         /** @description What the console needs to know of the caller. */
         Session: {
             user: components["schemas"]["Person"] | null;
@@ -902,6 +3327,78 @@ export interface components {
             organization_id?: string;
             project_id?: string;
         };
+        /** @enum {string} */
+        SignUpModeEnum: "open" | "invite_only" | "off";
+        /** @description A place at which the person is signed in. */
+        SignedInSession: {
+            id: string;
+            device: string;
+            address: string;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            last_seen_at: string;
+            is_current: boolean;
+        };
+        /** @description Every place at which the person is signed in, this one first. */
+        SignedInSessions: {
+            data: components["schemas"]["SignedInSession"][];
+        };
+        /** @description From whom a role comes. */
+        Source: {
+            principal_id: string;
+            principal_type: string;
+        };
+        /** @description A spend alert. */
+        SpendAlert: {
+            id: string;
+            object: string;
+            threshold_amount: number;
+            currency: string;
+            interval: string;
+            notification_channel: components["schemas"]["Channel"];
+        };
+        /** @description That an alert is no more. */
+        SpendAlertDeleted: {
+            object: string;
+            deleted: boolean;
+            id: string;
+        };
+        SpendAlertPage: {
+            object: string;
+            data: components["schemas"]["SpendAlert"][];
+            first_id: string | null;
+            last_id: string | null;
+            has_more: boolean;
+        };
+        /** @description When to tell whom. */
+        SpendAlertRequest: {
+            /** Format: int64 */
+            threshold_amount: number;
+            currency: components["schemas"]["CurrencyEnum"];
+            interval: components["schemas"]["IntervalEnum"];
+            notification_channel: components["schemas"]["Channel"];
+        };
+        /** @description A hard limit of what a month may cost. */
+        SpendLimit: {
+            object: string;
+            threshold_amount: number;
+            currency: string;
+            interval: string;
+            enforcement: components["schemas"]["Enforcement"];
+        };
+        /** @description That there is none any more. */
+        SpendLimitDeleted: {
+            object: string;
+            deleted: boolean;
+        };
+        /** @description Whether single sign-on is required, and which owners may do without it. */
+        SsoPolicy: {
+            require_sso: boolean;
+            break_glass?: string[];
+        };
+        /** @enum {string} */
+        SubjectTypeEnum: "user" | "group";
         /** @description Options of supervised fine-tuning. */
         Supervised: {
             hyperparameters?: components["schemas"]["Hyperparameters"];
@@ -909,6 +3406,71 @@ export interface components {
         /** @description Options of supervised fine-tuning. */
         SupervisedShape: {
             hyperparameters: components["schemas"]["HyperparametersShape"];
+        };
+        /** @description A consent. */
+        SupportAccess: {
+            id: string;
+            reason: string;
+            /** Format: date-time */
+            created_at: string;
+            created_by: string | null;
+            /** Format: date-time */
+            expires_at: string;
+            /** Format: date-time */
+            revoked_at: string | null;
+        };
+        SupportAccessPage: {
+            object: string;
+            data: components["schemas"]["SupportAccess"][];
+            has_more: boolean;
+            first_id: string | null;
+            last_id: string | null;
+        };
+        /** @description Why the operator shall look in, and for how long. */
+        SupportAccessRequest: {
+            reason: string;
+            hours: number;
+        };
+        /** @description Who shall own the organization. */
+        Transfer: {
+            user_id: string;
+        };
+        /** @description A member of the organization; `role` is `owner` or `reader`, as OpenAI's API knows them. */
+        User: {
+            object: string;
+            id: string;
+            email: string;
+            name: string;
+            role: string;
+            added_at: number;
+            created: number;
+            is_service_account: boolean;
+            is_scim_managed: boolean;
+            user: components["schemas"]["MemberPerson"];
+        };
+        /** @description A member's one role in the whole organization: by name (`owner`, `reader`, a built-in one) or by id. */
+        UserChange: {
+            role?: string | null;
+            role_id?: string | null;
+        };
+        UserPage: {
+            object: string;
+            data: components["schemas"]["User"][];
+            first_id: string | null;
+            last_id: string | null;
+            has_more: boolean;
+        };
+        /** @description A role of a member. */
+        UserRoleAssignment: {
+            object: string;
+            user: components["schemas"]["User"];
+            role: components["schemas"]["AssignableRole"];
+        };
+        UserRolePage: {
+            object: string;
+            data: components["schemas"]["AssignedRole"][];
+            has_more: boolean;
+            next: string | null;
         };
         /** @description What was found in a file. */
         Validation: {
@@ -926,6 +3488,54 @@ export interface components {
         };
         /** @enum {string} */
         ValidationState: "pending" | "running" | "valid" | "invalid";
+        /** @description A webhook, without its secret. `failing_since` is the first failure after the last success. */
+        Webhook: {
+            id: string;
+            url: string;
+            events: string[];
+            enabled: boolean;
+            disabled_because: components["schemas"]["WebhookDisabledBecause"] | null;
+            /** Format: date-time */
+            failing_since: string | null;
+            /** Format: date-time */
+            previous_secret_until: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+        };
+        WebhookDeliveryPage: {
+            object: string;
+            data: components["schemas"]["Delivery"][];
+            has_more: boolean;
+            first_id: string | null;
+            last_id: string | null;
+        };
+        /** @enum {string} */
+        WebhookDisabledBecause: "asked" | "gone" | "failing";
+        /** @description An event that webhooks can be told of. */
+        WebhookEvent: {
+            name: string;
+            description: string;
+        };
+        WebhookEventList: {
+            object: string;
+            data: components["schemas"]["WebhookEvent"][];
+        };
+        WebhookPage: {
+            object: string;
+            data: components["schemas"]["Webhook"][];
+            has_more: boolean;
+            first_id: string | null;
+            last_id: string | null;
+        };
+        /** @description Where to tell, and of what: events' names, or their beginnings and `.*`, or `*`. */
+        WebhookRequest: {
+            url: string;
+            events: string[];
+            /** @default true */
+            enabled?: boolean;
+        };
     };
     responses: never;
     parameters: never;
@@ -935,6 +3545,150 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    account_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Account"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    account_partial_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["PatchedAccountChange"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Account"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    account_sessions_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedInSessions"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    account_sessions_destroy_all: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No response body */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    account_sessions_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                session_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No response body */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     api_keys_list: {
         parameters: {
             query?: {
@@ -1002,6 +3756,36 @@ export interface operations {
             };
         };
     };
+    api_keys_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiKey"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     api_keys_destroy: {
         parameters: {
             query?: never;
@@ -1019,6 +3803,40 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    api_keys_rotate_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RotationRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewApiKey"];
+                };
             };
             /** @description A refusal. */
             default: {
@@ -1514,6 +4332,323 @@ export interface operations {
             };
         };
     };
+    grants_list: {
+        parameters: {
+            query: {
+                /** @description The id of a file, model version… */
+                object: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Grants"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    grants_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GrantChange"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Grants"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    grants_destroy_all: {
+        parameters: {
+            query: {
+                /** @description The id of a file, model version… */
+                object: string;
+                /** @description The id of a member or a group. */
+                subject: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Grants"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    invitations_accept_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Acceptance"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Accepted"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    leaked_keys_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LeakReport"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LeakReceipt"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    limits_list: {
+        parameters: {
+            query?: {
+                /** @description Show what is effective for this key. */
+                key_id?: string;
+                /** @description Show what is effective for this model. */
+                model?: string;
+                /** @description Show what is effective for this project. */
+                project_id?: string;
+                /** @description Show what is effective for this member. */
+                user_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Limits"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    limits_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LimitRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Limit"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    limits_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                limit_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Limit"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    limits_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                limit_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No response body */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    members_sessions_destroy_all: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No response body */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     model_versions_list: {
         parameters: {
             query?: {
@@ -1566,6 +4701,1037 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ModelVersion"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    operator_organizations_list: {
+        parameters: {
+            query?: {
+                /** @description The id after which the page begins. */
+                after?: string;
+                /** @description How many at most; 20 unless told. */
+                limit?: number;
+                /** @description Newest first (desc) unless told. */
+                order?: "asc" | "desc";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OperatedOrganizationPage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    operator_organizations_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                organization_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OperatedOrganization"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    operator_organizations_partial_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                organization_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["PatchedPlanChoice"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OperatedOrganization"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    operator_organizations_support_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                organization_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OperatedOrganization"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    operator_organizations_support_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                organization_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No response body */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    operator_organizations_suspension_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                organization_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reason"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OperatedOrganization"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    operator_organizations_suspension_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                organization_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OperatedOrganization"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    operator_plans_list_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"][];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    operator_plans_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    operator_plans_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Plan"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    operator_policy_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlatformPolicy"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    operator_policy_partial_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["PatchedPlatformPolicy"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlatformPolicy"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    operator_prices_list: {
+        parameters: {
+            query?: {
+                /** @description The id after which the page begins. */
+                after?: string;
+                /** @description How many at most; 20 unless told. */
+                limit?: number;
+                /** @description Newest first (desc) unless told. */
+                order?: "asc" | "desc";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PricePage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    operator_prices_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Price"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Price"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Organization"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_partial_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["PatchedName"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Organization"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_closing_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Name"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Organization"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_closing_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Organization"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_domains_list: {
+        parameters: {
+            query?: {
+                /** @description The id after which the page begins. */
+                after?: string;
+                /** @description How many at most; 20 unless told. */
+                limit?: number;
+                /** @description Newest first (desc) unless told. */
+                order?: "asc" | "desc";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DomainPage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_domains_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DomainRequest"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Domain"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_domains_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                domain_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Domain"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_domains_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                domain_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No response body */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_domains_verify_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                domain_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Domain"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_identity_providers_list: {
+        parameters: {
+            query?: {
+                /** @description The id after which the page begins. */
+                after?: string;
+                /** @description How many at most; 20 unless told. */
+                limit?: number;
+                /** @description Newest first (desc) unless told. */
+                order?: "asc" | "desc";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IdentityProviderPage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_identity_providers_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IdentityProviderRequest"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IdentityProvider"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_identity_providers_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                provider_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IdentityProvider"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_identity_providers_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                provider_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No response body */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_identity_providers_partial_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                provider_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["PatchedIdentityProviderChange"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IdentityProvider"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_identity_providers_test_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                provider_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectionTest"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_sso_policy_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SsoPolicy"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_sso_policy_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SsoPolicy"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SsoPolicy"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_transfer_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Transfer"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    restrictions_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Restriction"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Grants"];
                 };
             };
             /** @description A refusal. */
@@ -1654,6 +5820,455 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    support_access_list: {
+        parameters: {
+            query?: {
+                /** @description The id after which the page begins. */
+                after?: string;
+                /** @description How many at most; 20 unless told. */
+                limit?: number;
+                /** @description Newest first (desc) unless told. */
+                order?: "asc" | "desc";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SupportAccessPage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    support_access_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SupportAccessRequest"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SupportAccess"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    support_access_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                access_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SupportAccess"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    support_access_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                access_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SupportAccess"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    webhook_events_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookEventList"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    webhooks_list: {
+        parameters: {
+            query?: {
+                /** @description The id after which the page begins. */
+                after?: string;
+                /** @description How many at most; 20 unless told. */
+                limit?: number;
+                /** @description Newest first (desc) unless told. */
+                order?: "asc" | "desc";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookPage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    webhooks_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookRequest"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewWebhook"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    webhooks_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    webhooks_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No response body */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    webhooks_partial_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["PatchedWebhookChange"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    webhooks_deliveries_list: {
+        parameters: {
+            query?: {
+                /** @description The id after which the page begins. */
+                after?: string;
+                /** @description How many at most; 20 unless told. */
+                limit?: number;
+                /** @description Newest first (desc) unless told. */
+                order?: "asc" | "desc";
+                /** @description Only those in this state. */
+                state?: "delivered" | "failed" | "waiting";
+            };
+            header?: never;
+            path: {
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookDeliveryPage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    webhooks_deliveries_replay_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                delivery_id: string;
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Delivery"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    webhooks_rotate_secret_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SecretRotation"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewWebhook"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    webhooks_test_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Delivery"];
                 };
             };
             /** @description A refusal. */
@@ -2014,6 +6629,3155 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["EventPage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_admin_api_keys_list: {
+        parameters: {
+            query?: {
+                /** @description The cursor after which the page begins. */
+                after?: string;
+                /** @description How many at most; 20 unless told. */
+                limit?: number;
+                /** @description asc unless told. */
+                order?: "asc" | "desc";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminKeyPage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_admin_api_keys_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AdminKeyRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewAdminKey"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_admin_api_keys_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminKey"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_admin_api_keys_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deleted"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_audit_logs_list: {
+        parameters: {
+            query?: {
+                "actor_emails[]"?: string[];
+                "actor_ids[]"?: string[];
+                /** @description The cursor after which the page begins. */
+                after?: string;
+                /** @description The id before which the page ends. */
+                before?: string;
+                "effective_at[gt]"?: number;
+                "effective_at[gte]"?: number;
+                "effective_at[lt]"?: number;
+                "effective_at[lte]"?: number;
+                "event_types[]"?: string[];
+                /** @description How many at most; 20 unless told. */
+                limit?: number;
+                "project_ids[]"?: string[];
+                "resource_ids[]"?: string[];
+                tenant_only?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditLogPage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_data_retention_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retention"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_data_retention_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RetentionRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retention"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_groups_list: {
+        parameters: {
+            query?: {
+                /** @description The cursor after which the page begins. */
+                after?: string;
+                /** @description How many at most; 100 unless told. */
+                limit?: number;
+                /** @description asc unless told. */
+                order?: "asc" | "desc";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupPage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_groups_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GroupName"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Group"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_groups_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                group_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Group"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_groups_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                group_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GroupName"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Group"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_groups_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                group_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deleted"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_groups_roles_list: {
+        parameters: {
+            query?: {
+                /** @description The cursor after which the page begins. */
+                after?: string;
+                /** @description How many at most; 1000 unless told. */
+                limit?: number;
+                /** @description asc unless told. */
+                order?: "asc" | "desc";
+            };
+            header?: never;
+            path: {
+                group_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupRolePage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_groups_roles_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                group_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RoleChoice"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupRoleAssignment"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_groups_roles_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                group_id: string;
+                role_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssignedRole"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_groups_roles_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                group_id: string;
+                role_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deleted"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_groups_users_list: {
+        parameters: {
+            query?: {
+                /** @description The cursor after which the page begins. */
+                after?: string;
+                /** @description How many at most; 100 unless told. */
+                limit?: number;
+                /** @description desc unless told. */
+                order?: "asc" | "desc";
+            };
+            header?: never;
+            path: {
+                group_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupUserPage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_groups_users_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                group_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GroupUserChoice"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupUserAssignment"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_groups_users_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                group_id: string;
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupMember"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_groups_users_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                group_id: string;
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deleted"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_invites_list: {
+        parameters: {
+            query?: {
+                /** @description The cursor after which the page begins. */
+                after?: string;
+                /** @description How many at most; 20 unless told. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvitePage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_invites_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewInvite"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Invite"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_invites_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                invite_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Invite"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_invites_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                invite_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deleted"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_projects_list: {
+        parameters: {
+            query?: {
+                /** @description The cursor after which the page begins. */
+                after?: string;
+                /** @description Archived ones too; false unless told. */
+                include_archived?: boolean;
+                /** @description How many at most; 20 unless told. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectPage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_projects_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProjectRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Project"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_projects_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Project"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_projects_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ProjectChange"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Project"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_projects_api_keys_list: {
+        parameters: {
+            query?: {
+                /** @description The cursor after which the page begins. */
+                after?: string;
+                /** @description How many at most; 20 unless told. */
+                limit?: number;
+                owner_project_access?: "active" | "any" | "inactive";
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectKeyPage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_projects_api_keys_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key_id: string;
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectKey"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_projects_api_keys_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key_id: string;
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deleted"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_projects_archive_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Project"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_projects_data_retention_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retention"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_projects_data_retention_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RetentionRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retention"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_projects_groups_list: {
+        parameters: {
+            query?: {
+                /** @description The cursor after which the page begins. */
+                after?: string;
+                /** @description How many at most; 20 unless told. */
+                limit?: number;
+                /** @description asc unless told. */
+                order?: "asc" | "desc";
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectGroupPage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_projects_groups_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProjectGroupChoice"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectGroup"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_projects_groups_retrieve: {
+        parameters: {
+            query?: {
+                group_type?: "group" | "tenant_group";
+            };
+            header?: never;
+            path: {
+                group_id: string;
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectGroup"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_projects_groups_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                group_id: string;
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deleted"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_projects_model_permissions_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelPermissions"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_projects_model_permissions_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ModelPermissionsRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelPermissions"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_projects_model_permissions_destroy_all: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deleted"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_projects_rate_limits_list: {
+        parameters: {
+            query?: {
+                /** @description The cursor after which the page begins. */
+                after?: string;
+                /** @description How many at most; 100 unless told. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectRateLimitPage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_projects_rate_limits_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                rate_limit_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RateLimitChange"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RateLimit"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_projects_service_accounts_list: {
+        parameters: {
+            query?: {
+                /** @description The cursor after which the page begins. */
+                after?: string;
+                /** @description How many at most; 20 unless told. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceAccountPage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_projects_service_accounts_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ServiceAccountRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewServiceAccount"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_projects_service_accounts_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                service_account_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceAccount"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_projects_service_accounts_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                service_account_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ServiceAccountChange"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceAccount"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_projects_service_accounts_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                service_account_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deleted"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_projects_service_accounts_api_keys_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                service_account_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ServiceAccountKeyRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceAccountKey"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_projects_spend_alerts_list: {
+        parameters: {
+            query?: {
+                /** @description The cursor after which the page begins. */
+                after?: string;
+                /** @description How many at most; 20 unless told. */
+                limit?: number;
+                /** @description asc unless told. */
+                order?: "asc" | "desc";
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SpendAlertPage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_projects_spend_alerts_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SpendAlertRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SpendAlert"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_projects_spend_alerts_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                alert_id: string;
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SpendAlert"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_projects_spend_alerts_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                alert_id: string;
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SpendAlertRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SpendAlert"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_projects_spend_alerts_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                alert_id: string;
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SpendAlertDeleted"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_projects_spend_limit_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SpendLimit"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_projects_spend_limit_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MoneyPerMonth"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SpendLimit"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_projects_spend_limit_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SpendLimitDeleted"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_projects_users_list: {
+        parameters: {
+            query?: {
+                /** @description The cursor after which the page begins. */
+                after?: string;
+                /** @description How many at most; 20 unless told. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectUserPage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_projects_users_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProjectUserChoice"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectUser"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_projects_users_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectUser"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_projects_users_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ProjectUserChange"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectUser"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_projects_users_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deleted"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_roles_list: {
+        parameters: {
+            query?: {
+                /** @description The cursor after which the page begins. */
+                after?: string;
+                /** @description How many at most; 1000 unless told. */
+                limit?: number;
+                /** @description asc unless told. */
+                order?: "asc" | "desc";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RolePage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_roles_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRole"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssignableRole"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_roles_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                role_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssignableRole"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_roles_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                role_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RoleChange"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssignableRole"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_roles_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                role_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deleted"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_spend_alerts_list: {
+        parameters: {
+            query?: {
+                /** @description The cursor after which the page begins. */
+                after?: string;
+                /** @description How many at most; 20 unless told. */
+                limit?: number;
+                /** @description asc unless told. */
+                order?: "asc" | "desc";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SpendAlertPage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_spend_alerts_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SpendAlertRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SpendAlert"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_spend_alerts_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                alert_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SpendAlert"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_spend_alerts_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                alert_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SpendAlertRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SpendAlert"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_spend_alerts_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                alert_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SpendAlertDeleted"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_spend_limit_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SpendLimit"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_spend_limit_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MoneyPerMonth"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SpendLimit"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_spend_limit_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SpendLimitDeleted"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_users_list: {
+        parameters: {
+            query?: {
+                /** @description The cursor after which the page begins. */
+                after?: string;
+                /** @description Only members with these addresses. */
+                emails?: string[];
+                /** @description How many at most; 20 unless told. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserPage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_users_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_users_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["UserChange"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_users_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deleted"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_users_roles_list: {
+        parameters: {
+            query?: {
+                /** @description The cursor after which the page begins. */
+                after?: string;
+                /** @description How many at most; 1000 unless told. */
+                limit?: number;
+                /** @description asc unless told. */
+                order?: "asc" | "desc";
+            };
+            header?: never;
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserRolePage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_users_roles_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RoleChoice"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserRoleAssignment"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_users_roles_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                role_id: string;
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssignedRole"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_users_roles_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                role_id: string;
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deleted"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    projects_groups_roles_list: {
+        parameters: {
+            query?: {
+                /** @description The cursor after which the page begins. */
+                after?: string;
+                /** @description How many at most; 1000 unless told. */
+                limit?: number;
+                /** @description asc unless told. */
+                order?: "asc" | "desc";
+            };
+            header?: never;
+            path: {
+                group_id: string;
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectGroupRolePage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    projects_groups_roles_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                group_id: string;
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RoleChoice"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupRoleAssignment"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    projects_groups_roles_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                group_id: string;
+                project_id: string;
+                role_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssignedRole"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    projects_groups_roles_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                group_id: string;
+                project_id: string;
+                role_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deleted"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    projects_roles_list: {
+        parameters: {
+            query?: {
+                /** @description The cursor after which the page begins. */
+                after?: string;
+                /** @description How many at most; 1000 unless told. */
+                limit?: number;
+                /** @description asc unless told. */
+                order?: "asc" | "desc";
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectRolePage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    projects_roles_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRole"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssignableRole"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    projects_roles_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                role_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssignableRole"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    projects_roles_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                role_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RoleChange"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssignableRole"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    projects_roles_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                role_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deleted"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    projects_users_roles_list: {
+        parameters: {
+            query?: {
+                /** @description The cursor after which the page begins. */
+                after?: string;
+                /** @description How many at most; 1000 unless told. */
+                limit?: number;
+                /** @description asc unless told. */
+                order?: "asc" | "desc";
+            };
+            header?: never;
+            path: {
+                project_id: string;
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectUserRolePage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    projects_users_roles_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RoleChoice"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserRoleAssignment"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    projects_users_roles_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                role_id: string;
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssignedRole"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    projects_users_roles_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                role_id: string;
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deleted"];
                 };
             };
             /** @description A refusal. */
