@@ -81,12 +81,12 @@ def no_policies(place: Place) -> Iterator[None]:
     """The second layer away: no row-level security, lifted by the schema's owner, who alone can."""
     with psycopg.connect(database_url(place, owner=True), autocommit=True) as schema_owner:
         for table in TENANT_TABLES:
-            schema_owner.execute(f'ALTER TABLE "{table}" DISABLE ROW LEVEL SECURITY')  # type: ignore[arg-type]
+            schema_owner.execute(f'ALTER TABLE "{table}" DISABLE ROW LEVEL SECURITY')
         try:
             yield
         finally:
             for table in TENANT_TABLES:
-                schema_owner.execute(f'ALTER TABLE "{table}" ENABLE ROW LEVEL SECURITY')  # type: ignore[arg-type]
+                schema_owner.execute(f'ALTER TABLE "{table}" ENABLE ROW LEVEL SECURITY')
 
 
 @contextmanager

@@ -186,7 +186,7 @@ def looking_task() -> None:
 
 def test_a_task_that_fails_leaves_nothing_to_the_next_one(owner: Person, stranger: Person) -> None:
     for person in (owner, stranger):
-        failed = failing_task.apply(args=[1], headers={HEADER: str(person.organization.pk)})
+        failed = failing_task.apply(args=(1,), headers={HEADER: str(person.organization.pk)})
         assert isinstance(failed.result, Midway)
         assert (left_on_connection(), scope_is_open()) == (CLEAN, False)
     assert isinstance(looking_task.apply().result, NoTenant)
@@ -208,7 +208,8 @@ class Consumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
 async def test_a_socket_that_fails_leaves_nothing_to_the_next_frame_or_socket(
     owner: Person, stranger: Person
 ) -> None:
-    sockets = [ApplicationCommunicator(Consumer.as_asgi(), {"type": "websocket"}) for _ in range(2)]
+    communicate: Any = ApplicationCommunicator
+    sockets = [communicate(Consumer.as_asgi(), {"type": "websocket"}) for _ in range(2)]
     for socket in sockets:
         await socket.send_input({"type": "websocket.connect"})
         assert (await socket.receive_output())["type"] == "websocket.accept"
