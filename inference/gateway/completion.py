@@ -85,7 +85,7 @@ class Completer:
     async def deployment(self, principal: Principal, model: str) -> Deployment:
         """The project's deployment of this alias.
 
-        Raises `ModelNotFound`, `ModelNotAllowed` whether there is one or not, `Refused`, `SnapshotUnavailable`.
+        Raises `ModelNotFound`, `ModelNotAllowed` (there may be none), `Refused`, `SnapshotUnavailable`.
         """
         project = await self._snapshot.project(principal.project_id)
         if project is not None and project.organization_id != principal.organization_id:
