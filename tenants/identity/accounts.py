@@ -18,6 +18,7 @@ from tenants.access.models import User
 from tenants.identity import lock_out, trail
 from tenants.identity.services import sign_up
 from tenants.identity.uniform_time import no_sooner
+from tenants.identity.vouching import vouch_for_address
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -68,7 +69,7 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def pre_login(self, request: HttpRequest, user: Any, **kwargs: Any) -> HttpResponse | None:
         """Take the word of whoever brought the person in for their address; refuse the deactivated."""
-        _vouch(user)
+        vouch_for_address(user)
         answer: HttpResponse | None = super().pre_login(request, user, **kwargs)
         return answer
 
@@ -106,10 +107,3 @@ class AccountAdapter(DefaultAccountAdapter):
 def display_name(user: User) -> str:
     """What the person is called in letters and by their own devices."""
     return user.name or user.email
-
-
-def _vouch(user: User) -> None:
-    # Who signed up alone has a row that waits to be verified. Who has none was brought in by the operator or
-    # by an organization's directory, and those have vouched for the address.
-    if not EmailAddress.objects.filter(user_id=user.pk).exists():
-        EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=True)

@@ -11,6 +11,7 @@ from django.http import HttpRequest
 
 from tenants.access.models import User
 from tenants.identity import trail
+from tenants.identity.vouching import vouch_for_address
 
 
 def listen() -> None:
@@ -27,6 +28,7 @@ def listen() -> None:
 def _signed_in(request: HttpRequest, user: User, **_: Any) -> None:
     # However somebody came in: allauth itself lists only the sessions that its own pages began.
     UserSession.objects.create_from_request(request, user=user)
+    vouch_for_address(user)
 
 
 def _factor_added(request: HttpRequest, user: User, authenticator: Authenticator, **_: Any) -> None:

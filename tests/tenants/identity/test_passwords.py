@@ -87,7 +87,9 @@ def test_a_forgotten_password_is_set_anew_by_a_link_that_works_once(owner: Perso
     done = browser.post(set_at, {"password1": NEW, "password2": NEW})
     assert done["Location"] == "/accounts/password/reset/done"
     assert not is_signed_in(before)
-    assert enter(somebody(), owner.user.email, NEW).status_code == 302
+    again = somebody()
+    enter(again, owner.user.email, NEW)
+    assert is_signed_in(again)
     assert b"opens nothing" in somebody().get(link).content
 
 
@@ -97,6 +99,13 @@ def test_nobody_learns_by_the_reset_whether_an_address_is_registered(owner: Pers
     assert answers[0]["Location"] == answers[1]["Location"]
     assert len(letters_to(owner.user.email)) == len(letters_to(unknown)) == 1
     assert "/accounts/password/reset/" not in letters_to(unknown)[0].body
+
+
+def test_asking_for_a_reset_changes_nothing_for_whoever_knows_the_password(owner: Person) -> None:
+    ask(somebody(), owner.user.email)
+    browser = somebody()
+    enter(browser, owner.user.email)
+    assert is_signed_in(browser)
 
 
 def test_a_made_up_reset_link_opens_nothing(owner: Person) -> None:
