@@ -13,4 +13,7 @@ from tenants.access.models import User
 def vouch_for_address(user: User) -> None:
     """Take the word of whoever brought the person in, where nothing is known of the address yet."""
     if not EmailAddress.objects.filter(user_id=user.pk).exists():
-        EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=True)
+        # Somebody new may come by several tabs at once.
+        EmailAddress.objects.get_or_create(
+            user=user, email=user.email, defaults={"primary": True, "verified": True}
+        )

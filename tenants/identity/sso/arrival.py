@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
 from kernel import ids
@@ -87,7 +88,12 @@ def new_person(email: str, name: str) -> User:
     """A person without a password, whose address the organization vouches for."""
     user = User(email=email, name=name.replace("\0", "")[:MAX_NAME_CHARACTERS])
     user.set_unusable_password()
-    user.save(force_insert=True)
+    try:
+        with transaction.atomic():
+            user.save(force_insert=True)
+    except IntegrityError:
+        # The same person, in another tab or by the directory, was a moment faster.
+        return User.objects.get(email=email)
     return user
 
 
@@ -102,11 +108,15 @@ def _membership(provider: IdentityProvider, user: User) -> Member:
     if not provider.just_in_time:
         raise _no_member()
     try:
+        # Locks the organization: what another tab has done meanwhile is seen after it.
         require_a_seat()
+        member = Member.objects.filter(user=user).first()
     except SeatLimitReached:
         raise refused(
             "sso_no_seat", "All seats of your organization are taken. Ask your administrator."
         ) from None
+    if member is not None:
+        return member
     with acting_as(Actor(provider.public_id)):
         return people.add_member(user, Role(provider.default_role))
 

@@ -137,7 +137,8 @@ def verify(provider: IdentityProvider, keys: list[dict[str, Any]], token: str, n
         raise refused("sso_wrong_audience") from None
     except jwt.InvalidIssuerError:
         raise refused("sso_wrong_issuer") from None
-    except jwt.PyJWTError:
+    except (jwt.PyJWTError, ValueError, TypeError, KeyError):
+        # The last three come of keys that are not what they say they are.
         raise refused("sso_bad_signature") from None
     if not secrets.compare_digest(str(claims.get("nonce", "")).encode(), nonce.encode()):
         raise refused("sso_wrong_nonce")

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
+import redis
 import structlog
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -22,7 +23,7 @@ from django.views.decorators.csrf import csrf_exempt
 from kernel import ids
 from kernel.api.callers import address_of
 from kernel.audit.log import Actor, acting_as, record_denial
-from kernel.errors import DomainError
+from kernel.errors import DomainError, Unavailable
 from kernel.tenancy.scope import acting_for
 from tenants.identity.models import IdentityProvider, ProviderKind
 from tenants.identity.sso import addresses, crossings, entrance, oidc, pending, saml
@@ -50,7 +51,10 @@ class SignOnPage(View):
             return super().dispatch(request, *args, **kwargs)
         except DomainError as fault:
             self._note(request, fault)
-            return render(request, "sso_refused.html", {"fault": fault}, status=fault.status)
+            return _refusal(request, fault)
+        except redis.RedisError:
+            # Without it nothing is known to be used for the first time, so that nobody is let in.
+            return _refusal(request, Unavailable("Single sign-on does not work just now; try again soon."))
 
     def provider(self, kind: ProviderKind | None = None) -> IdentityProvider:
         """The active provider that the address names. Raises `NoSuchProvider`."""
@@ -201,6 +205,10 @@ def leave(request: HttpRequest, provider: IdentityProvider, *, email: str = "") 
     response["Refresh"] = f"0; url={url}"
     response["Cache-Control"] = "no-store"
     return response
+
+
+def _refusal(request: HttpRequest, fault: DomainError) -> HttpResponse:
+    return render(request, "sso_refused.html", {"fault": fault}, status=fault.status)
 
 
 def _begun(request: HttpRequest, provider: IdentityProvider, key: str) -> Pending:

@@ -1,8 +1,10 @@
 """Single sign-on by OpenID Connect: every token and every answer that is refused."""
 
 import time
+from typing import Any
 
 import pytest
+import redis
 
 from tenants.identity.models import IdentityProvider
 from tenants.identity.sso import oidc
@@ -203,3 +205,27 @@ def test_an_issuer_that_serves_others_too_must_name_the_organizations_domain() -
         oidc._asserted(provider, {**claims, "hd": "other.example"})
     with pytest.raises(SignInRefused):
         oidc._asserted(provider, {"sub": "1", "email": "ada@example.com"})
+
+
+@pytest.mark.parametrize("key", [{"kty": "RSA"}, {"kty": "RSA", "n": "!", "e": 5}, {"kty": "EC", "crv": "x"}])
+def test_a_published_key_that_is_none_is_no_crash(
+    owner: Person, openid: OpenIdProvider, key: dict[str, Any]
+) -> None:
+    openid.keys = [{**key, "kid": "one"}]
+    email = f"ada@{domain_of(owner)}"
+    assert refused(provider_of(owner, openid), openid, email) == "sso_bad_signature"
+
+
+def test_nobody_is_let_in_while_nothing_is_remembered(
+    owner: Person, openid: OpenIdProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = provider_of(owner, openid)
+    departure = depart(shown["addresses"]["start_url"])
+    query = openid.let_in(departure.query, "1", email=f"ada@{domain_of(owner)}")
+
+    def away(*args: Any, **kwargs: Any) -> bool:
+        raise redis.ConnectionError
+
+    monkeypatch.setattr("tenants.identity.sso.pending.cache.add", away)
+    answer = come_back(departure, shown, query)
+    assert (answer.status_code, refusal_of(answer)) == (503, "unavailable")

@@ -1,6 +1,10 @@
 """Single sign-on by OpenID Connect: who comes in, and as whom."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from django.core.cache import caches
+from django.db import connections
 
 from kernel.audit.models import AuditEntry
 from tenants.access.models import Group, Member, User
@@ -217,3 +221,22 @@ def groups_of(email: str, owner: Person) -> set[str]:
     auth_groups = User.objects.get(email=email).groups.all()
     with owner.acting():
         return set(Group.objects.filter(auth_group__in=auth_groups).values_list("name", flat=True))
+
+
+def test_a_newcomer_in_several_tabs_at_once_becomes_one_member(owner: Person, openid: OpenIdProvider) -> None:
+    email, shown = f"ada@{domain_of(owner)}", provider_of(owner, openid)
+    departures = [depart(shown["addresses"]["start_url"]) for _ in range(4)]
+    queries = [openid.let_in(each.query, "42", email=email) for each in departures]
+
+    def finish(place: int) -> int:
+        try:
+            return int(come_back(departures[place], shown, queries[place]).status_code)
+        finally:
+            connections.close_all()
+            # Django keeps a thread's connections to Valkey until they are collected.
+            caches["default"]._cache.get_client().connection_pool.disconnect()
+
+    with ThreadPoolExecutor(4) as tabs:
+        assert list(tabs.map(finish, range(4))) == [302] * 4
+    with owner.acting():
+        assert Member.objects.filter(user__email=email).count() == 1
