@@ -158,7 +158,7 @@ ACCOUNT_FORMS = {
     "add_email": "tenants.identity.forms.ChangeAddressForm",
 }
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
-ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "tenants.identity.tokens.ResetTokens"
+ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "tenants.identity.tokens.ResetTokens"  # noqa: S105 - a class
 ACCOUNT_USER_DISPLAY = "tenants.identity.accounts.display_name"
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]

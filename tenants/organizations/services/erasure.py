@@ -43,7 +43,8 @@ def due() -> list[UUID]:
 def erase(organization_id: UUID, *, at_the_end: Callable[[], None]) -> bool:
     """Erase what is left of an organization that is due; answers whether this call brought it to its end.
 
-    `at_the_end` is called in the transaction that leaves the tombstone, so once. Raises what a store raises that does not answer; the next call goes on from there.
+    `at_the_end` is called in the transaction that leaves the tombstone, so once. Raises what a store
+    raises that does not answer; the next call goes on from there.
     """
     if not _close(organization_id):
         return False
