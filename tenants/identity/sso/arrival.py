@@ -98,7 +98,7 @@ def new_person(email: str, name: str) -> User:
 
 
 def _membership(provider: IdentityProvider, user: User) -> Member:
-    member: Member | None = Member.objects.filter(user=user).first()
+    member = _member_of(user)
     if not user.is_active or (member is not None and member.deactivated_at is not None):
         raise refused(
             "sso_deactivated", "Your access to this organization was ended. Ask your administrator."
@@ -110,7 +110,7 @@ def _membership(provider: IdentityProvider, user: User) -> Member:
     try:
         # Locks the organization: what another tab has done meanwhile is seen after it.
         require_a_seat()
-        member = Member.objects.filter(user=user).first()
+        member = _member_of(user)
     except SeatLimitReached:
         raise refused(
             "sso_no_seat", "All seats of your organization are taken. Ask your administrator."
@@ -119,6 +119,11 @@ def _membership(provider: IdentityProvider, user: User) -> Member:
         return member
     with acting_as(Actor(provider.public_id)):
         return people.add_member(user, Role(provider.default_role))
+
+
+def _member_of(user: User) -> Member | None:
+    found: Member | None = Member.objects.filter(user=user).first()
+    return found
 
 
 def _bind(provider: IdentityProvider, subject: str, user: User) -> None:
