@@ -1,8 +1,11 @@
 """Second factors as allauth keeps them: sealed secrets, our name in people's apps, and who needs one."""
 
+from typing import Any
+
 from allauth.core import context
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from kernel.crypto.personal import open_personal, seal_personal
@@ -32,6 +35,11 @@ class FactorAdapter(DefaultMFAAdapter):
     def decrypt(self, encrypted_text: str) -> str:
         """Open what `encrypt` sealed. Raises `CiphertextAltered`."""
         return open_personal(encrypted_text, purpose=PURPOSE)
+
+    def generate_authenticator_name(self, user: Any, type: Any) -> str:  # noqa: A002
+        """What a new key is called until its owner says otherwise."""
+        before = Authenticator.objects.filter(user_id=user.pk, type=type).count()
+        return gettext("Key {number}").format(number=before + 1)
 
     def get_totp_issuer(self) -> str:
         return PLATFORM_NAME

@@ -4,6 +4,7 @@ from typing import Any
 
 from allauth.account.adapter import get_adapter
 from allauth.account.forms import AddEmailForm, LoginForm, SignupForm
+from allauth.account.internal.flows.login import record_authentication
 from allauth.account.internal.flows.signup import prevent_enumeration
 from allauth.mfa.adapter import get_adapter as get_factor_adapter
 from allauth.mfa.models import Authenticator
@@ -71,6 +72,8 @@ class SignUpForm(SignupForm):
         """What the person needs besides: their name, and where they belong."""
         user.name = self.cleaned_data["name"].strip()
         user.save(update_fields=["name"])
+        # Whoever has just chosen a password has just entered it.
+        record_authentication(request, user, method="password")
         actor = trail.actor_of(request, user)
         if self.invited is not None:
             sign_up.join(request.session, user, by=actor)

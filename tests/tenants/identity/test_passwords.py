@@ -13,13 +13,14 @@ from kernel.audit.models import AuditEntry
 from kernel.errors import InvalidRequest
 from tenants.access.services import people
 from tenants.identity.breached import is_listed, require_readable
-from tests.cast import PASSWORD, Person
+from tests.cast import PASSWORD, Person, prove
 from tests.tenants.identity.visiting import (
     enter,
     is_signed_in,
     letters_to,
     link_in,
     new_address,
+    set_up_app,
     somebody,
 )
 
@@ -128,6 +129,23 @@ def test_an_address_changes_when_the_new_one_was_opened(owner: Person) -> None:
     assert any(new in letter.body for letter in letters_to(old))
     with owner.acting():
         assert AuditEntry.objects.filter(action="address.change").exists()
+
+
+def test_a_second_factor_does_not_keep_anybody_from_changing_their_address(owner: Person) -> None:
+    browser, new = somebody(), new_address()
+    enter(browser, owner.user.email)
+    set_up_app(browser)
+    assert browser.post("/accounts/email", {"email": new, "action_add": ""}).status_code == 302
+    assert browser.post(link_in(letters_to(new)[0])).status_code == 302
+    owner.user.refresh_from_db()
+    assert owner.user.email == new
+
+
+def test_changing_the_address_needs_a_fresh_proof(owner: Person) -> None:
+    browser = owner.browser
+    prove(browser, owner.user, seconds_ago=601)
+    answer = browser.post("/accounts/email", {"email": new_address(), "action_add": ""})
+    assert answer["Location"].startswith("/accounts/reauthenticate")
 
 
 def test_nobody_takes_over_anothers_address(owner: Person, stranger: Person) -> None:

@@ -57,6 +57,8 @@ def test_a_person_signs_up_opens_the_link_and_owns_an_organization(open_house: N
     assert (session["user"]["name"], session["organization"]["name"]) == ("Ada", "Looms Ltd")
     assert session["role"] == "owner"
     assert session["project"] is not None
+    # A second factor can be set up at once.
+    assert browser.get("/accounts/factors/app").status_code == 200
 
 
 def test_nothing_is_reachable_before_the_address_is_verified(open_house: None) -> None:
