@@ -114,6 +114,7 @@ class Generator:
             async with self._post(instance, "/tokenize", payload) as reply:
                 answer = await _json(reply)
         except wire.Disconnected as fault:
+            instance.give_up()
             raise IncompleteGeneration from fault
         return list(answer["tokens"])
 
@@ -160,6 +161,7 @@ class Generator:
                         if progress.ended:
                             return
         except wire.Disconnected as fault:
+            instance.give_up()
             raise IncompleteGeneration from fault
         raise IncompleteGeneration
 
@@ -193,7 +195,7 @@ class Generator:
                 return
             except TimeoutError as fault:
                 # An instance that says nothing for so long is not coming back.
-                instance.process.kill()
+                instance.give_up()
                 raise GenerationFailed("the instance stalled") from fault
             if "error" in event:
                 raise _fault_of(event["error"])

@@ -88,11 +88,18 @@ class Instance:
         self.capacity = Capacity(plan.slots, plan.context_tokens)
         self.users = 0
         self.retiring = False
+        self.lost = False
         self.started_at = self.used_at = monotonic()
 
     @property
     def alive(self) -> bool:
-        return self.process.returncode is None
+        return self.process.returncode is None and not self.lost
+
+    def give_up(self) -> None:
+        """Take no more requests: its connection broke, which a dying process shows before its end is told."""
+        self.lost = True
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
 
     async def stop(self) -> None:
         """End the process at once: it keeps nothing worth saving."""

@@ -16,14 +16,10 @@ def client(stack: Any) -> openai.OpenAI:
     return loop.client_of(stack.demo)
 
 
-def trainers(stack: Any) -> list[psutil.Process]:
-    """The training worker's processes under the supervisor, and the recipe below them."""
-    found = []
-    for process in psutil.Process(stack.pid).children(recursive=True):
-        words = " ".join(process.cmdline())
-        if "training" in words and ("celery" in words or "recipes" in words):
-            found.append(process)
-    return found
+def running(stack: Any, *words: str) -> list[psutil.Process]:
+    """The processes under the supervisor whose command line has all these words."""
+    children = psutil.Process(stack.pid).children(recursive=True)
+    return [child for child in children if set(words) <= set(" ".join(child.cmdline()).split())]
 
 
 def test_a_job_survives_the_kill_of_its_worker(stack: Any, client: openai.OpenAI) -> None:
@@ -36,12 +32,12 @@ def test_a_job_survives_the_kill_of_its_worker(stack: Any, client: openai.OpenAI
     loop.eventually(
         lambda: client.fine_tuning.jobs.checkpoints.list(job.id).data, seconds=300, what="a checkpoint"
     )
-    victims = trainers(stack)
-    assert len(victims) >= 2
-    for victim in victims:
-        if "celery" in " ".join(victim.cmdline()):
-            os.kill(victim.pid, signal.SIGKILL)
-    _, alive = psutil.wait_procs(victims, timeout=20)
+    workers, recipes = running(stack, "celery", "training"), running(stack, "training.recipes.sft")
+    assert workers
+    assert recipes
+    for worker in workers:
+        os.kill(worker.pid, signal.SIGKILL)
+    _, alive = psutil.wait_procs([*workers, *recipes], timeout=20)
     assert alive == [], "the recipe outlived its worker"
 
     ended = loop.wait_for(client, job.id)
