@@ -117,7 +117,8 @@ def _locked(row: Any, now: datetime) -> Locked | None:
 def delay_after(beyond: int) -> timedelta:
     """How long to wait after so many failures beyond the free ones: twice as long each time."""
     doublings = min(beyond, 10)
-    return min(FIRST_DELAY * 2**doublings, LONGEST_DELAY)
+    delay: timedelta = FIRST_DELAY * 2**doublings
+    return min(delay, LONGEST_DELAY)
 
 
 def _address(credentials: dict[str, Any] | None) -> str:

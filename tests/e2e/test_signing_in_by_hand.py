@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
 from tests.e2e import loop
+from tests.e2e.test_pages_are_accessible import judge
 from tests.tenants.identity.visiting import code_of, new_address
 
 PASSWORD = "a loom of my own making"
@@ -64,6 +65,31 @@ def letter_link(home: Path, email: str, kind: str) -> str:
 
     loop.eventually(look, seconds=LETTERS_ARRIVE_WITHIN_SECONDS, what="the letter")
     return found[-1]
+
+
+PAGES_BEFORE = ["sign-in", "sign-up", "password/reset", "password/reset/sent", "email/sent", "nowhere"]
+PAGES_WITHIN = [
+    "factors",
+    "factors/app",
+    "factors/keys/add",
+    "email",
+    "password",
+    "reauthenticate",
+    "sign-out",
+]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_account_pages_are_accessible(member: tuple[Page, str], stack: Any, scheme: Any) -> None:
+    page, _ = member
+    page.emulate_media(color_scheme=scheme)
+    found = []
+    for pages in (PAGES_WITHIN, PAGES_BEFORE):
+        for name in pages:
+            page.goto(f"/accounts/{name}")
+            found += judge(page)
+        page.context.clear_cookies()
+    assert found == []
 
 
 def sign_up(page: Page, email: str) -> None:
