@@ -252,7 +252,8 @@ class ApiKey(TenantOwned):
         Project, null=True, on_delete=models.PROTECT, db_constraint=False, related_name="+"
     )
     created_at = models.DateTimeField(db_default=Now())
-    created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    # A key without a maker is the system's, which nobody bounds: revoke a person's keys before the person.
+    created_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
     service_account = models.ForeignKey(
         ServiceAccount, null=True, on_delete=models.CASCADE, db_constraint=False, related_name="+"
     )

@@ -8,7 +8,8 @@ from tenants.access.models import ApiKey
 from tenants.access.services import leaks, uses
 
 
-@subscriber(leaks.LEAKED)
+# `smtplib`'s faults are among the operating system's.
+@subscriber(leaks.LEAKED, tried_again_after=(OSError,))
 def tell_of_leak(event: Event) -> None:
     """Tell a key's owner that its secret was found in public."""
     key = ApiKey.objects.filter(pk=event.aggregate_id).first()

@@ -10,26 +10,29 @@ from tenants.administration import closing, mails, notices
 from tenants.limits.services import thresholds
 from tenants.organizations.services import lifecycle
 
+# `smtplib`'s faults are among the operating system's.
+MAIL_AWAY = (OSError,)
 
-@subscriber(invitations.CREATED, holds_scope=False)
+
+@subscriber(invitations.CREATED, holds_scope=False, tried_again_after=MAIL_AWAY)
 def send_invitation(event: Event, *, organization_id: UUID) -> None:
     """E-mail an invitation that was just made."""
     mails.send_invitation(organization_id, event.aggregate_id)
 
 
-@subscriber(thresholds.REACHED, holds_scope=False)
+@subscriber(thresholds.REACHED, holds_scope=False, tried_again_after=MAIL_AWAY)
 def send_limit_reached(event: Event, *, organization_id: UUID) -> None:
     """E-mail that a share of a limit is used."""
     notices.send_limit_reached(organization_id, event.payload)
 
 
-@subscriber(thresholds.SPENT, holds_scope=False)
+@subscriber(thresholds.SPENT, holds_scope=False, tried_again_after=MAIL_AWAY)
 def send_spend_alert(event: Event, *, organization_id: UUID) -> None:
     """E-mail that a month's spend passed an amount."""
     notices.send_spend_alert(organization_id, UUID(event.payload["alert_id"]))
 
 
-@subscriber(lifecycle.CLOSING, holds_scope=False)
+@subscriber(lifecycle.CLOSING, holds_scope=False, tried_again_after=MAIL_AWAY)
 def send_closing(event: Event, *, organization_id: UUID) -> None:
     """E-mail that the organization will be closed."""
     notices.send_closing(organization_id)

@@ -110,15 +110,14 @@ def _locked(row: Any, now: datetime) -> Locked | None:
     beyond = row.failures_since_start - FREE_ATTEMPTS
     if beyond < 0:
         return None
-    remaining = row.attempt_time + delay_after(beyond) - now
+    remaining: timedelta = row.attempt_time + delay_after(beyond) - now
     return Locked(remaining) if remaining > timedelta() else None
 
 
 def delay_after(beyond: int) -> timedelta:
     """How long to wait after so many failures beyond the free ones: twice as long each time."""
     doublings = min(beyond, 10)
-    delay: timedelta = FIRST_DELAY * 2**doublings
-    return min(delay, LONGEST_DELAY)
+    return min(FIRST_DELAY * int(2**doublings), LONGEST_DELAY)
 
 
 def _address(credentials: dict[str, Any] | None) -> str:

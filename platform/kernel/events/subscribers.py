@@ -19,6 +19,9 @@ class Subscription:
     queue: str
 
 
+# 10 s, 20 s, 40 s … up to 20 minutes between tries, nine in all.
+PATIENCE: dict[str, Any] = {"retry_backoff": 10, "retry_backoff_max": 1200, "max_retries": 8}
+
 _subscriptions: dict[str, list[Subscription]] = defaultdict(list)
 
 
@@ -37,12 +40,16 @@ Handler = Callable[..., None]
 
 
 def subscriber(
-    *names: str, queue: str = "default", holds_scope: bool = True
+    *names: str,
+    queue: str = "default",
+    holds_scope: bool = True,
+    tried_again_after: tuple[type[Exception], ...] = (),
 ) -> Callable[[Handler], Task[Any, Any]]:
     """Run the function as a Celery task for each event of these names, at least once, in its organization.
 
     The function takes one `Event` (and the keyword `organization_id` when it holds no scope) and must
-    bear being called twice with the same event.
+    bear being called twice with the same event. After the named faults it is called again, with growing
+    pauses, for about an hour.
     """
 
     def decorate(function: Handler) -> Task[Any, Any]:
@@ -51,7 +58,8 @@ def subscriber(
 
         door.__module__, door.__name__ = function.__module__, function.__name__
         door.__doc__ = function.__doc__
-        task = tenant_task(holds_scope=holds_scope, acks_late=holds_scope)(door)
+        again = {"autoretry_for": tried_again_after, **PATIENCE} if tried_again_after else {}
+        task = tenant_task(holds_scope=holds_scope, acks_late=holds_scope, **again)(door)
         for name in names:
             _subscriptions[name].append(Subscription(task, queue))
         return task

@@ -85,7 +85,7 @@ def _targets(model: type[models.Model]) -> Iterator[type[models.Model]]:
 def _close(organization_id: UUID) -> bool:
     """From here on nobody enters, and no way leads back."""
     with acting_for(organization_id):
-        organization = Organization.objects.select_for_update().get(pk=organization_id)
+        organization = Organization.objects.select_for_update(no_key=True).get(pk=organization_id)
         if organization.erased_at is not None:
             return False
         is_due = Organization.objects.filter(pk=organization_id, erase_at__lte=Now()).exists()

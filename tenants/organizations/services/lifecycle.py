@@ -105,7 +105,7 @@ def undo_close() -> Organization:
 
 
 def _locked(expected: OrganizationState) -> Organization:
-    organization = Organization.objects.select_for_update().get(pk=current_organization_id())
+    organization = Organization.objects.select_for_update(no_key=True).get(pk=current_organization_id())
     if organization.state != expected:
         raise WrongState(
             f"The organization is {organization.state}; this needs one that is {expected.value}."

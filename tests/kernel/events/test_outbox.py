@@ -2,6 +2,7 @@
 
 import json
 from typing import Any, cast
+from uuid import UUID
 
 import pytest
 import redis
@@ -114,3 +115,26 @@ def test_a_subscriber_is_a_task_whose_organization_travels_in_the_header(owner: 
     assert isinstance(raw, bytes)
     assert json.loads(raw)["headers"]["organization_id"] == str(owner.organization.pk)
     assert wish.task.name in app.tasks
+
+
+def test_a_subscriber_is_called_again_after_the_faults_it_names_for_the_same_organization(
+    owner: Person,
+) -> None:
+    called: list[UUID] = []
+
+    def send(event: subscribers.Event, *, organization_id: UUID) -> None:
+        called.append(organization_id)
+        if len(called) < 3:
+            raise ConnectionRefusedError
+
+    wish = subscribers.subscriber(holds_scope=False, tried_again_after=(OSError,))(send)
+    message = {
+        "id": str(uuid7()),
+        "name": "x",
+        "aggregate_id": str(uuid7()),
+        "project_id": None,
+        "payload": {},
+    }
+    done = wish.apply(args=(message,), headers={"organization_id": str(owner.organization.pk)})
+    assert done.successful()
+    assert called == [owner.organization.pk] * 3
