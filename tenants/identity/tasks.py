@@ -2,6 +2,7 @@
 
 from celery import shared_task
 
+from tenants.identity.services import sessions
 from tenants.identity.sso import domains
 
 
@@ -9,3 +10,9 @@ from tenants.identity.sso import domains
 def recheck_domains() -> None:
     """Look for the proofs of verified domains again."""
     domains.recheck_domains()
+
+
+@shared_task(name="tenants.identity.tasks.forget_expired_sessions")
+def forget_expired_sessions() -> None:
+    """Remove the sessions whose time is over."""
+    sessions.forget_expired()

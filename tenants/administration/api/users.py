@@ -90,6 +90,7 @@ class OwnershipTransferView(OrganizationEndpoint):
     """Hand the organization over to another member."""
 
     permission = Permission.ORGANIZATION_OWN
+    requires_recent_sign_in = True
 
     @extend_schema(request=TransferSerializer, responses={200: shapes.UserSerializer})
     def post(self, request: Request) -> Response:

@@ -6,6 +6,8 @@ from datetime import datetime
 from uuid import UUID
 
 from allauth.usersessions.models import UserSession
+from django.contrib.sessions.models import Session
+from django.db.models.functions import Now
 from django.http import HttpRequest
 
 from kernel import ids
@@ -63,6 +65,13 @@ def end_sessions_of_member(member: Member) -> int:
     count = sum(_end(row) for row in _rows(user))
     record("member.sign_out", member.public_id, count=count)
     trail.tell_sessions_ended(user)
+    return count
+
+
+def forget_expired() -> int:
+    """Remove the sessions whose time is over, and what is listed of them; answers how many those were."""
+    count, _ = Session.objects.filter(expire_date__lt=Now()).delete()
+    UserSession.objects.exclude(session_key__in=Session.objects.values("session_key")).delete()
     return count
 
 

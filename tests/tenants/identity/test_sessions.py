@@ -1,6 +1,9 @@
 """Where one is signed in, and ending it: by oneself, or by an administrator."""
 
 import pytest
+from allauth.usersessions.models import UserSession
+from django.contrib.sessions.models import Session
+from django.db.models.functions import Now
 from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +12,7 @@ from kernel import ids
 from kernel.audit.models import AuditEntry
 from tenants.access.permissions import Role
 from tenants.identity.devices import device_of
+from tenants.identity.services.sessions import forget_expired
 from tests.cast import Person, new_person
 from tests.tenants.identity.visiting import enter, is_signed_in, somebody
 
@@ -50,6 +54,18 @@ def test_a_person_ends_all_other_sessions(owner: Person) -> None:
     assert is_signed_in(here)
     assert not any(is_signed_in(other) for other in others)
     assert len(here.get(SESSIONS).json()["data"]) == 1
+
+
+def test_a_session_whose_time_is_over_is_forgotten_and_the_others_are_not(owner: Person) -> None:
+    here, elsewhere = signed_in(owner), signed_in(owner)
+    over = elsewhere.session.session_key
+    Session.objects.filter(pk=over).update(expire_date=Now())
+    assert forget_expired() >= 1
+    assert not Session.objects.filter(pk=over).exists()
+    assert is_signed_in(here)
+    assert list(UserSession.objects.filter(user=owner.user).values_list("session_key", flat=True)) == [
+        here.session.session_key
+    ]
 
 
 def test_nobody_ends_anothers_session(owner: Person, stranger: Person) -> None:
