@@ -35,6 +35,16 @@ class AddressNotAllowed(DomainError):
     message = "This API key may not be used from your network address."
 
 
+class ConflictingCredentials(DomainError):
+    """A session and an API key that belong to two organizations: nobody can tell which one is meant."""
+
+    code, status = "conflicting_credentials", 400
+    message = (
+        "The request carries an API key of one organization and a session cookie of another; send only one "
+        "of the two."
+    )
+
+
 class PrincipalAuthentication(BaseAuthentication):
     """Sets `request.auth` to a `Principal`; an API key fixes the organization, a session selects one."""
 
@@ -42,7 +52,9 @@ class PrincipalAuthentication(BaseAuthentication):
         header = request.headers.get("Authorization", "")
         if header:
             named, address = request.headers.get(PROJECT_HEADER), address_of(request._request)
-            return AnonymousUser(), principal_of_key(header, named, address=address)
+            principal = principal_of_key(header, named, address=address)
+            require_no_other_organization(request._request, principal)
+            return AnonymousUser(), principal
         principal = self._principal_of_session(request)
         return (request._request.user, principal) if principal else None
 
@@ -100,6 +112,15 @@ def principal_of_key(header: str, project: str | None, *, address: str = "") -> 
         key_id=UUID(str(key.pk)),
         allowed_models=frozenset(key.allowed_models),
     )
+
+
+def require_no_other_organization(request: HttpRequest, principal: Principal) -> None:
+    """Raise `ConflictingCredentials` where a key comes with the cookie of another organization's session."""
+    if settings.SESSION_COOKIE_NAME not in request.COOKIES:
+        return
+    signed_in = principal_of_session(request)
+    if signed_in is not None and signed_in.organization_id != principal.organization_id:
+        raise ConflictingCredentials
 
 
 def live_key(secret_hash: str) -> ApiKey | None:

@@ -85,3 +85,10 @@ def test_a_mistyped_secret_is_noticed_by_its_checksum(place: int, other: str) ->
     assert secrets.is_well_formed(secret)
     mistyped = secret[:place] + other + secret[place + 1 :]
     assert secrets.is_well_formed(mistyped) == (mistyped == secret)
+
+
+def test_a_key_with_the_cookie_of_another_organization_is_refused(owner: Person, stranger: Person) -> None:
+    mixed = {"Authorization": f"Bearer {owner.secret}"}
+    answer = stranger.browser.get("/v1/files", headers=mixed)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "conflicting_credentials")
+    assert owner.browser.get("/v1/files", headers=mixed).status_code == 200
