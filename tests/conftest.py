@@ -14,6 +14,7 @@ from pathlib import Path
 
 import django
 import pytest
+from django.conf import settings
 from django.db import connections
 from playwright.sync_api import Browser, sync_playwright
 
@@ -67,6 +68,7 @@ def set_up_django() -> str | None:
     """Load the settings and the apps; what went wrong, if anything, fails the tests that need them."""
     try:
         django.setup()
+        settings.PASSWORD_HASHERS = ["tests.hashing.QuickArgon2"]
     except Exception as fault:
         return f"{type(fault).__name__}: {fault}"
     return None
@@ -149,9 +151,16 @@ def close_database_connections() -> None:
     """Give back what Django holds, its pools' threads included."""
     for connection in connections.all(initialized_only=True):
         connection.close()
-        close_pool = getattr(connection, "close_pool", None)
-        if close_pool is not None:
-            close_pool()
+        # Asking a connection for a pool that it does not have would make one.
+        if connection.alias in getattr(connection, "_connection_pools", {}):
+            connection.close_pool()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def a_pool_of_its_own() -> Iterator[None]:
+    """Each module begins with a fresh pool: threads that died with an event loop kept theirs."""
+    yield
+    close_database_connections()
 
 
 @pytest.fixture(scope="session")

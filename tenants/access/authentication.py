@@ -52,9 +52,9 @@ class PrincipalAuthentication(BaseAuthentication):
         header = request.headers.get("Authorization", "")
         if header:
             named, address = request.headers.get(PROJECT_HEADER), address_of(request._request)
-            principal = principal_of_key(header, named, address=address)
-            require_no_other_organization(request._request, principal)
-            return AnonymousUser(), principal
+            holder = principal_of_key(header, named, address=address)
+            require_no_other_organization(request._request, holder)
+            return AnonymousUser(), holder
         principal = self._principal_of_session(request)
         return (request._request.user, principal) if principal else None
 

@@ -23,6 +23,7 @@ from tenants.datasets.happenings import tell
 from tenants.datasets.models import DatasetVersion, File, FileState, Validation
 
 MEMORY_BYTES = 4 * 1024 * 1024
+REVIVED_AT_ONCE = 100
 WAITING_AGE = timedelta(seconds=60)
 VALIDATING_AGE = timedelta(minutes=10)
 
@@ -133,17 +134,21 @@ def remove_bytes(organization_id: UUID, file_id: UUID) -> None:
 
 def revive_waiting() -> int:
     """Announce again files whose validation was lost with its worker or message; returns how many."""
-    with across_tenants():
-        waiting = list(
-            File.objects.filter(
-                Q(state=FileState.UPLOADED, created_at__lt=Now() - WAITING_AGE)
-                | Q(state=FileState.VALIDATING, validating_since__lt=Now() - VALIDATING_AGE)
-            ).order_by("pk")[:100]
-        )
-    for file in waiting:
-        with acting_for(file.organization_id):
-            tell("tenants.file.uploaded.v1", file)
-    return len(waiting)
+    lost = Q(state=FileState.UPLOADED, created_at__lt=Now() - WAITING_AGE) | Q(
+        state=FileState.VALIDATING, validating_since__lt=Now() - VALIDATING_AGE
+    )
+    revived, after = 0, UUID(int=0)
+    while True:
+        # All of them, in batches: files that are lost again and again must not hide the others.
+        with across_tenants():
+            waiting = list(File.objects.filter(lost, pk__gt=after).order_by("pk")[:REVIVED_AT_ONCE])
+        for file in waiting:
+            with acting_for(file.organization_id):
+                tell("tenants.file.uploaded.v1", file)
+        revived += len(waiting)
+        if len(waiting) < REVIVED_AT_ONCE:
+            return revived
+        after = waiting[-1].pk
 
 
 def _store_rows(organization_id: UUID, lines: Iterator[bytes]) -> Made:

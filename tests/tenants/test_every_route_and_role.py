@@ -23,9 +23,11 @@ DIRECTORY = "/scim/"
 
 
 @pytest.fixture(scope="module")
-def furnished(stores: object) -> Furnished:
-    """An organization with one of everything."""
-    return furnish()
+def furnished(stores: object) -> Iterator[Furnished]:
+    """An organization with one of everything; no job is left that another test's trainer would run."""
+    house = furnish()
+    yield house
+    house.owner.openai.fine_tuning.jobs.cancel(house.ids["job_id"])
 
 
 @pytest.fixture(scope="module")

@@ -49,7 +49,7 @@ def letters() -> Iterator[None]:
 def open_house(stores: object) -> Iterator[None]:
     """Anybody may sign up."""
     policies = import_module("tenants.limits.models").PlatformPolicy.objects.filter(pk=1)
-    before = policies.get().sign_up_mode
-    policies.update(sign_up_mode="open")
+    before = policies.get()
+    policies.update(sign_up_mode="open", trials_per_day=None)
     yield
-    policies.update(sign_up_mode=before)
+    policies.update(sign_up_mode=before.sign_up_mode, trials_per_day=before.trials_per_day)
