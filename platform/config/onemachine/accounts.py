@@ -18,7 +18,8 @@ from config.onemachine.faults import CannotStart
 PREFERRED_USERS = ("postgres", "nobody")
 
 PR_SET_PDEATHSIG = 1
-PR_SET_KEEPCAPS = 8
+PR_SET_SECUREBITS = 28
+SECBIT_NO_SETUID_FIXUP = 1 << 2
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
 CAP_DAC_OVERRIDE = 1
@@ -109,7 +110,9 @@ def passing_capability() -> int:
 def become(account: Account) -> None:
     """Turn this process into the account's user. Called in a child, between fork and exec."""
     if account.capability is not None:
-        control(PR_SET_KEEPCAPS, 1)
+        # Keeps what root holds until `keep_only` drops it, and lets access(2), with which PostgreSQL looks for
+        # its own programs, count the one that is left.
+        control(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP)
     os.setgroups([])
     os.setgid(account.gid)
     os.setuid(account.uid)
