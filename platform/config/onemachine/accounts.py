@@ -110,8 +110,8 @@ def passing_capability() -> int:
 def become(account: Account) -> None:
     """Turn this process into the account's user. Called in a child, between fork and exec."""
     if account.capability is not None:
-        # Keeps what root holds until `keep_only` drops it, and lets access(2), with which PostgreSQL looks for
-        # its own programs, count the one that is left.
+        # Keeps what root holds until `keep_only` drops it, and lets access(2), with which PostgreSQL looks
+        # for its own programs, count the one that is left.
         control(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP)
     os.setgroups([])
     os.setgid(account.gid)

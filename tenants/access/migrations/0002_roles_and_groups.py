@@ -18,6 +18,9 @@ SELECT gen_random_uuid(), m.organization_id, m.id, r.builtin
 FROM access_member m JOIN (VALUES
     ('owner', 'owner'), ('member', 'data_engineer'), ('member', 'model_trainer'), ('member', 'deployer')
 ) AS r (role, builtin) ON r.role = m.role;
+-- What is still to be checked of the new rows would forbid the statements that follow.
+SET CONSTRAINTS ALL IMMEDIATE;
+SET CONSTRAINTS ALL DEFERRED;
 ALTER TABLE access_member FORCE ROW LEVEL SECURITY;
 ALTER TABLE access_roleassignment FORCE ROW LEVEL SECURITY;
 """
