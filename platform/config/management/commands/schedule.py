@@ -12,6 +12,7 @@ from celery.beat import EmbeddedService
 from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import connection
+from kombu.exceptions import OperationalError
 
 from config.celery import app
 from kernel.events import dispatcher
@@ -21,6 +22,8 @@ from kernel.telemetry.presence import BEAT, say_present
 LEASE = 7_203_114
 PRESENCE_SECONDS = 3.0
 RETRY_SECONDS = 2.0
+# What is done so often is also done at once by whoever takes the lead: nobody should wait for the first turn.
+FREQUENT_SECONDS = 60.0
 
 log = structlog.get_logger()
 
@@ -56,6 +59,7 @@ def _lead(stopping: threading.Event) -> None:
                 return
         log.info("schedule.leading")
         clock: Any = EmbeddedService(app, thread=True, scheduler_cls="celery.beat:Scheduler")
+        _do_what_is_frequent()
         clock.start()
         ended = threading.Event()
         courier = threading.Thread(target=dispatcher.run, args=[ended], name="dispatcher")
@@ -67,6 +71,18 @@ def _lead(stopping: threading.Event) -> None:
             clock.stop()
             courier.join(timeout=10)
             connection.close()
+
+
+def _do_what_is_frequent() -> None:
+    """Send each task that is done every minute or more often. The broker may be away: the clock goes on."""
+    for entry in app.conf.beat_schedule.values():
+        every = entry["schedule"]
+        if isinstance(every, int | float) and every <= FREQUENT_SECONDS:
+            try:
+                app.send_task(entry["task"], retry=False, **entry.get("options", {}))
+            except OperationalError:
+                log.warning("schedule.broker_away")
+                return
 
 
 def _stay(lease: psycopg.Connection[Any], courier: threading.Thread, stopping: threading.Event) -> None:
