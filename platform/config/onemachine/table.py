@@ -12,6 +12,8 @@ from config.onemachine.process import Process
 
 PYTHON = sys.executable
 STORES = ("roles", "valkey", "bucket")
+# The object store is slowest to start: what serves loads its own code meanwhile.
+NEEDED_TO_SERVE = ("migrate", "roles", "valkey")
 # Fewer malloc arenas: the thread pools would otherwise hold on to memory they do not use.
 LEAN = {"MALLOC_ARENA_MAX": "2", "PYTHONUNBUFFERED": "1"}
 WEB_PATIENCE_SECONDS = 120.0
@@ -91,14 +93,27 @@ def demo(place: Place) -> Process:
         environment={**environment.application(place), **LEAN},
         needs=("migrate", "base-model", *STORES),
         once=True,
-        output=place.layout.run / "demo-output.json",
+        output=demo_output(place),
+        done=place.layout.run / "demo-made",
+        fingerprint=lambda: demo_fingerprint(place),
     )
+
+
+def demo_output(place: Place) -> Path:
+    """What the step printed when it was last done."""
+    return place.layout.run / "demo-output.json"
+
+
+def demo_fingerprint(place: Place) -> str:
+    """Changes when the address, the base model or the schema does, and when what was told is gone."""
+    told = demo_output(place).exists() or place.layout.demo.exists()
+    return f"{place.url} {told} {migrations_fingerprint()} {files_fingerprint(place.layout.base_model)}"
 
 
 def services(place: Place) -> list[Process]:
     """What serves: the pod, the web process, the workers and the schedule."""
     application = {**environment.application(place), **LEAN}
-    needs = ("migrate", *STORES)
+    needs = NEEDED_TO_SERVE
     celery = (PYTHON, "-m", "celery", "-A", "config", "worker", "--without-gossip", "--without-mingle")
     return [
         pod(place),
