@@ -1,7 +1,7 @@
 """On the running platform: whose access ends gets nowhere two seconds later, in either plane."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -35,9 +35,11 @@ class Console:
 
 
 @pytest.fixture(scope="module")
-def console(stack: Any) -> Console:
+def console(stack: Any) -> Iterator[Console]:
     """The demo owner's console."""
-    return Console(stack)
+    signed_in = Console(stack)
+    yield signed_in
+    signed_in.http.close()
 
 
 def refused_everywhere(stack: Any, secret: str, end: Callable[[], Any]) -> None:
