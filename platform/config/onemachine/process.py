@@ -29,6 +29,8 @@ class Process:
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
+    # What it starts without, and what must outlive it: a stopping trainer still stores its checkpoint.
+    uses: tuple[str, ...] = ()
     probe: Callable[[], bool] | None = None
     once: bool = False
     patience_seconds: float = 90.0

@@ -200,12 +200,12 @@ class Supervisor:
     def all_needs(self, child: Child) -> set[str]:
         """What the process stands on, directly or through the steps in between."""
         found: set[str] = set()
-        waiting = list(child.process.needs)
+        waiting = [*child.process.needs, *child.process.uses]
         while waiting:
             name = waiting.pop()
             if name not in found:
                 found.add(name)
-                waiting += self.children[name].process.needs
+                waiting += [*self.children[name].process.needs, *self.children[name].process.uses]
         return found
 
     def press(self, child: Child, *, urgent: bool) -> None:

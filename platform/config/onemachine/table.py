@@ -13,6 +13,7 @@ from config.onemachine.process import Process
 PYTHON = sys.executable
 STORES = ("roles", "valkey", "bucket")
 # The object store is slowest to start: what serves loads its own code meanwhile.
+OBJECT_STORE = ("bucket",)
 NEEDED_TO_SERVE = ("migrate", "roles", "valkey")
 # Fewer malloc arenas: the thread pools would otherwise hold on to memory they do not use.
 LEAN = {"MALLOC_ARENA_MAX": "2", "PYTHONUNBUFFERED": "1"}
@@ -94,7 +95,7 @@ def demo(place: Place) -> Process:
         needs=("migrate", "base-model", *STORES),
         once=True,
         output=demo_output(place),
-        done=place.layout.run / "demo-made",
+        done=place.layout.postgres / "demo-made",
         fingerprint=lambda: demo_fingerprint(place),
     )
 
@@ -122,6 +123,7 @@ def services(place: Place) -> list[Process]:
             command=(*celery, "-n", "worker@%h", "-Q", "default,data", "--pool", "threads", "-c", "4"),
             environment=application,
             needs=needs,
+            uses=OBJECT_STORE,
             stop=((signal.SIGTERM, 10.0), (signal.SIGQUIT, 3.0)),
         ),
         Process(
@@ -129,6 +131,7 @@ def services(place: Place) -> list[Process]:
             command=(*celery, "-n", "trainer@%h", "-Q", "training", "--pool", "solo"),
             environment=application,
             needs=needs,
+            uses=OBJECT_STORE,
             # The running recipe gets the time to write a checkpoint, from which the job goes on.
             stop=((signal.SIGTERM, 10.0), (signal.SIGQUIT, 10.0)),
         ),
@@ -137,6 +140,7 @@ def services(place: Place) -> list[Process]:
             command=(PYTHON, str(REPOSITORY / "manage.py"), "schedule"),
             environment=application,
             needs=needs,
+            uses=OBJECT_STORE,
         ),
         web(place, application, needs),
     ]
@@ -191,6 +195,7 @@ def web(place: Place, application: dict[str, str], needs: tuple[str, ...]) -> Pr
         ),
         environment=application,
         needs=needs,
+        uses=OBJECT_STORE,
         probe=probes.http_ok(place.ports.web, "/readyz"),
         patience_seconds=WEB_PATIENCE_SECONDS,
     )

@@ -163,6 +163,18 @@ def test_processes_stop_before_what_they_need(tmp_path: Path) -> None:
     assert stops == ["user stopped", "store stopped"]
 
 
+def test_what_a_process_only_uses_does_not_hold_its_start_and_outlives_it(tmp_path: Path) -> None:
+    store = program("store", SLEEPER, needs=("gate",))
+    gate = program("gate", "import time; time.sleep(0.5)", once=True)
+    stage = Stage(tmp_path, gate, store, program("user", SLEEPER, uses=("store",)))
+    stage.supervisor.start_all()
+    stage.close()
+    ready = [line.split("] ")[1] for line in stage.said if line.endswith(" ready")]
+    stops = [line.split("] ")[1] for line in stage.said if line.endswith("stopped")]
+    assert ready == ["user ready", "store ready"]
+    assert stops == ["user stopped", "store stopped"]
+
+
 def test_a_request_to_stop_ends_even_the_start(tmp_path: Path) -> None:
     stage = Stage(tmp_path, program("never", SLEEPER, probe=lambda: False))
     stage.supervisor.stop_requests = 1
