@@ -29,11 +29,14 @@ contracts: environment
 unit: environment
 	$(BIN)/pytest -q --unit
 
+# Two processes share the tests, each with services of its own: alone, one leaves half of two cores idle.
+SIDE_BY_SIDE := -n 2 --dist loadscope --no-loadscope-reorder
+
 test: console browser
-	$(BIN)/pytest -q -m "not slow and not gpu"
+	$(BIN)/pytest -q $(SIDE_BY_SIDE) -m "not slow and not gpu"
 
 test-all: console browser
-	$(BIN)/pytest -q -m "not gpu"
+	$(BIN)/pytest -q $(SIDE_BY_SIDE) -m "not gpu"
 
 bench: console
 	$(BIN)/python -m tests.benchmarks

@@ -11,12 +11,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import django
 import pytest
 from django.conf import settings
 from django.db import connections
 from playwright.sync_api import Browser, sync_playwright
+from xdist.scheduler import LoadScopeScheduling
 
 from config.onemachine import accounts, credentials, environment, install, layout, ports, table
 from config.onemachine.environment import Place
@@ -26,6 +28,8 @@ from kernel.crypto.keyring import create_local_keyring
 REPOSITORY = layout.REPOSITORY
 # Fixtures that start something: a store, the platform, a browser, a model server.
 SERVICE_FIXTURES = {"stores", "stack", "browser", "valkey_server", "house", "model_dir", "whole_model_dir"}
+# What starts the whole platform: it is started once, by one of the processes that share the tests.
+WITH_THE_PLATFORM = ("tests/e2e/", "tests/faults/")
 PLACE = pytest.StashKey[Place]()
 DJANGO_FAULT = pytest.StashKey[str | None]()
 STACK_STARTS_WITHIN_SECONDS = 300
@@ -87,7 +91,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what needs no service as a unit test; `--unit` deselects the rest."""
+    """Mark what needs no service as a unit test; `--unit` deselects the rest.
+
+    What needs the platform comes first: nothing takes as long, so one of two processes begins with it.
+    """
+    items.sort(key=lambda item: not item.nodeid.startswith(WITH_THE_PLATFORM))
     others = []
     for item in items:
         needs_services = SERVICE_FIXTURES & set(getattr(item, "fixturenames", ()))
@@ -99,6 +107,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.getoption("--unit"):
         config.hook.pytest_deselected(items=others)
         items[:] = [item for item in items if item not in set(others)]
+
+
+class ByModule(LoadScopeScheduling):
+    """Which process runs what: a module stays whole, and all that needs the platform is one's."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "the platform" if nodeid.startswith(WITH_THE_PLATFORM) else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
+    """Called where several processes share the tests."""
+    return ByModule(config, log)
 
 
 @pytest.fixture(scope="session")

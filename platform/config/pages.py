@@ -14,6 +14,7 @@ from tenants.access.assurance import FACTORS_AT
 from tenants.access.authentication import principal_of_session
 from tenants.access.models import User
 
+ACCOUNTS = "/accounts/"
 SIGN_IN = "/accounts/sign-in"
 SINGLE_SIGN_ON = "/accounts/sso"
 
@@ -32,6 +33,11 @@ def console(request: HttpRequest, path: str = "") -> HttpResponse:
     return response
 
 
+def missing(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler404: people read a page, programs an error."""
+    return unknown_page(request) if request.path.startswith(ACCOUNTS) else not_found(request, exception)
+
+
 def unknown_address(request: HttpRequest) -> JsonResponse:
     """An API address that does not exist."""
     return not_found(request, Http404())
@@ -44,7 +50,7 @@ def unknown_page(request: HttpRequest) -> HttpResponse:
 
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
     """A form or call without its CSRF token."""
-    if request.path.startswith("/accounts/"):
+    if request.path.startswith(ACCOUNTS):
         return render(request, "account/expired.html", status=403)
     error = PermissionDenied("The request lacks its CSRF token: reload the page.", code="csrf_failed")
     return JsonResponse(error.body(), status=error.status)

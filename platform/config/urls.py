@@ -21,5 +21,5 @@ urlpatterns = [
     re_path(r"^(?P<path>.*)$", pages.console, name="console"),
 ]
 
-handler404 = "kernel.api.errors.not_found"
+handler404 = "config.pages.missing"
 handler500 = "kernel.api.errors.crashed"

@@ -11,6 +11,21 @@ from tests.e2e import loop
 
 ROWS = 96
 PATIENCE_MS = 600_000
+# The share of the plot's columns in which the training loss is drawn, by the token of its colour.
+SPAN = """canvas => {
+    const probe = document.body.appendChild(document.createElement("span"));
+    probe.style.color = "var(--thread-0)";
+    const line = getComputedStyle(probe).color.match(/[0-9.]+/g).slice(0, 3).map(Number);
+    probe.remove();
+    const { width, height } = canvas;
+    const pixels = canvas.getContext("2d").getImageData(0, 0, width, height).data;
+    const drawn = new Set();
+    for (let at = 0; at < pixels.length; at += 4)
+        if (pixels[at + 3] > 250 && line.every((part, of) => Math.abs(part - pixels[at + of]) < 8))
+            drawn.add((at / 4) % width);
+    return drawn.size / width;
+}"""
+SPANS_THE_PLOT = 0.6
 LONG_QUESTION = "Tell me a long story about a weaver and her loom."
 
 
@@ -90,6 +105,8 @@ def test_the_whole_loop_by_hand(page: Page, stack: Any, complaints: list[str]) -
     page.get_by_role("button", name="Start the job").click()
 
     expect(page.get_by_role("tab", name="Curve")).to_be_visible(timeout=PATIENCE_MS)
+    curve = page.get_by_role("img", name="Training and validation loss").locator("canvas")
+    loop.eventually(lambda: curve.evaluate(SPAN) > SPANS_THE_PLOT, seconds=60, what="a curve over the plot")
     first = points_in_table(page)
     loop.eventually(lambda: points_in_table(page) > first, seconds=60, what="the curve's moving on")
 

@@ -57,6 +57,7 @@ def test_a_strangers_key_does_not_exist(owner: Person, stranger: Person) -> None
 @pytest.mark.parametrize(
     "header",
     ["Bearer sk-123", "Bearer lw_short", "Basic abc", "Bearer", f"Bearer {secrets.new_secret()}"],
+    ids=["foreign", "short", "basic", "empty", "unknown"],
 )
 def test_a_wrong_key_is_refused_as_openai_does(owner: Person, header: str) -> None:
     answer = owner.program.get("/v1/files", headers={"Authorization": header})

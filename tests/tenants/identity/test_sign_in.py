@@ -115,6 +115,8 @@ def test_a_page_that_does_not_exist_says_so(owner: Person) -> None:
         answer = browser.get("/accounts/nowhere")
         assert answer.status_code == 404
         assert b"There is no such page" in answer.content
+    # A page there is, of something that this person has not.
+    assert b"There is no such page" in owner.browser.get("/accounts/factors/codes").content
 
 
 def test_pages_are_in_the_readers_language_and_answers_in_english(owner: Person) -> None:

@@ -38,7 +38,12 @@ function useThemeVersion(): number {
   return version;
 }
 
-function plotOptions(width: number, words: { step: string; loss: string }, onHover: (index: number | null) => void): uPlot.Options {
+interface Watcher {
+  hover: (index: number | null) => void;
+  zoom: (zoomed: boolean) => void;
+}
+
+function plotOptions(width: number, words: { step: string; loss: string }, tell: Watcher): uPlot.Options {
   const axis = {
     stroke: colour("--ink-2"),
     grid: { stroke: colour("--hairline"), width: 1 },
@@ -64,7 +69,11 @@ function plotOptions(width: number, words: { step: string; loss: string }, onHov
       { stroke: colour("--thread-1"), width: 2, spanGaps: true, dash: [6, 3], points: { show: true, size: 6, fill: colour("--thread-1") } },
     ],
     cursor: { y: false, drag: { x: true, y: false } },
-    hooks: { setCursor: [(plot) => { onHover(plot.cursor.idx ?? null); }] },
+    hooks: {
+      ready: [(plot) => { plot.over.addEventListener("dblclick", () => { tell.zoom(false); }); }],
+      setSelect: [(plot) => { if (plot.select.width > 0) tell.zoom(true); }],
+      setCursor: [(plot) => { tell.hover(plot.cursor.idx ?? null); }],
+    },
   };
 }
 
@@ -73,13 +82,16 @@ function usePlot(columns: uPlot.AlignedData, onHover: (index: number | null) => 
   const holder = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const newest = useRef(columns);
+  const zoomed = useRef(false);
   const theme = useThemeVersion();
   const step = t("step");
   const loss = t("lossAxis");
   useEffect(() => {
     const box = holder.current;
     if (!box) return;
-    plot.current = new uPlot(plotOptions(box.clientWidth, { step, loss }, onHover), newest.current, box);
+    const tell: Watcher = { hover: onHover, zoom: (now) => { zoomed.current = now; } };
+    tell.zoom(false);
+    plot.current = new uPlot(plotOptions(box.clientWidth, { step, loss }, tell), newest.current, box);
     const resizing = new ResizeObserver(() => { plot.current?.setSize({ width: box.clientWidth, height: HEIGHT }); });
     resizing.observe(box);
     return () => {
@@ -91,12 +103,7 @@ function usePlot(columns: uPlot.AlignedData, onHover: (index: number | null) => 
   useEffect(() => {
     newest.current = columns;
     // A zoom survives new points; without one the axes follow the curve.
-    const current = plot.current;
-    if (!current) return;
-    const [low, high] = [current.scales["x"]?.min, current.scales["x"]?.max];
-    const before = current.data[0];
-    const zoomed = low !== before[0] || high !== before.at(-1);
-    current.setData(columns, !zoomed || before.length === 0);
+    plot.current?.setData(columns, !zoomed.current);
   }, [columns]);
   return holder;
 }
