@@ -6,22 +6,21 @@ from django.db import models
 from django.db.models.functions import Now
 
 from kernel import ids
-from kernel.crypto.fields import open_text, seal_text
+from kernel.crypto.columns import OpenedText, SealedColumn
 from kernel.tenancy.models import TenantOwned
 from tenants.organizations.models import ProjectOwned
-
-TITLE = "chat.conversation.title"
-CONTENT = "chat.message.content"
 
 
 class Conversation(ProjectOwned):
     """One person's conversation; nobody else sees it. `model` is the deployment's alias.
 
-    The title is made of the first message's words, so it is sealed as the messages are.
+    The title is made of the first message's words, so it is sealed as the messages are: under the
+    person's own key.
     """
 
     model = models.CharField(max_length=250)
-    sealed_title = models.BinaryField(default=b"")
+    sealed_title = SealedColumn(default=b"", purpose="chat.conversation.title", person="created_by_id")
+    title = OpenedText("sealed_title")
     updated_at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -37,19 +36,6 @@ class Conversation(ProjectOwned):
     @property
     def public_id(self) -> str:
         return ids.render("conv", self.id)
-
-    @property
-    def title(self) -> str:
-        """The title in clear, empty before the first message."""
-        if not self.sealed_title:
-            return ""
-        return open_text(self.organization_id, self.sealed_title, purpose=TITLE, row_id=self.id)
-
-    @title.setter
-    def title(self, text: str) -> None:
-        self.sealed_title = (
-            seal_text(self.organization_id, text, purpose=TITLE, row_id=self.id) if text else b""
-        )
 
 
 class MessageState(models.TextChoices):
@@ -71,7 +57,10 @@ class Message(TenantOwned):
     )
     position = models.PositiveIntegerField()
     role = models.CharField(max_length=20, choices=ROLES)
-    sealed_content = models.BinaryField(default=b"")
+    sealed_content = SealedColumn(
+        default=b"", purpose="chat.message.content", person="conversation.created_by_id"
+    )
+    content = OpenedText("sealed_content")
     state = models.CharField(max_length=20, choices=MessageState.choices)
     model = models.CharField(max_length=250, blank=True)
     digest = models.CharField(max_length=64, blank=True)
@@ -99,16 +88,3 @@ class Message(TenantOwned):
     @property
     def public_id(self) -> str:
         return ids.render("msg", self.id)
-
-    @property
-    def content(self) -> str:
-        """The content in clear."""
-        if not self.sealed_content:
-            return ""
-        return open_text(self.organization_id, self.sealed_content, purpose=CONTENT, row_id=self.id)
-
-    @content.setter
-    def content(self, text: str) -> None:
-        self.sealed_content = (
-            seal_text(self.organization_id, text, purpose=CONTENT, row_id=self.id) if text else b""
-        )

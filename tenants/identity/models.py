@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models.functions import Lower, Now
 
 from kernel import ids
+from kernel.crypto.columns import OpenedText, SealedColumn
 from kernel.tenancy.models import TenantOwned
 from tenants.access.models import Member
 from tenants.access.permissions import Role
@@ -57,8 +58,8 @@ class ProviderKind(models.TextChoices):
 class IdentityProvider(TenantOwned):
     """The organization's own sign-in, by OpenID Connect or SAML.
 
-    `issuer` is OpenID's issuer or SAML's entity id. `sealed_secret` is the OIDC client secret under the
-    organization's key. `attributes` say which claim or attribute holds `email`, `name` and `groups`;
+    `issuer` is OpenID's issuer or SAML's entity id. `client_secret` is that of OIDC, empty where there is
+    none. `attributes` say which claim or attribute holds `email`, `name` and `groups`;
     `group_map` gives the id of one of our groups to a value of the last. `required_claims` must be asserted
     exactly, for an issuer that serves others besides the organization.
     """
@@ -68,7 +69,8 @@ class IdentityProvider(TenantOwned):
     is_active = models.BooleanField(default=True)
     issuer = models.CharField(max_length=1024)
     client_id = models.CharField(max_length=255, blank=True)
-    sealed_secret = models.BinaryField(null=True)
+    sealed_secret = SealedColumn(null=True, purpose="identity.provider.client_secret")
+    client_secret = OpenedText("sealed_secret")
     metadata_url = models.CharField(max_length=2048, blank=True)
     sign_in_url = models.CharField(max_length=2048, blank=True)
     certificates: "ArrayField[Any, Any]" = ArrayField(models.TextField(), default=list)

@@ -3,10 +3,8 @@
 from django.db import models
 from django.db.models.functions import Now
 
-from kernel.crypto.fields import open_sealed, seal
+from kernel.crypto.columns import OpenedBytes, SealedColumn
 from kernel.tenancy.models import TenantOwned
-
-BODY = "api.kept_answer.body"
 
 
 class KeptAnswer(TenantOwned):
@@ -21,7 +19,8 @@ class KeptAnswer(TenantOwned):
     fingerprint = models.CharField(max_length=64)
     status = models.PositiveSmallIntegerField()
     content_type = models.CharField(max_length=100)
-    sealed_body = models.BinaryField()
+    sealed_body = SealedColumn(purpose="api.kept_answer.body")
+    body = OpenedBytes("sealed_body")
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -32,12 +31,3 @@ class KeptAnswer(TenantOwned):
 
     def __str__(self) -> str:
         return f"{self.caller} {self.id}"
-
-    @property
-    def body(self) -> bytes:
-        """The answer's body in clear."""
-        return open_sealed(self.organization_id, self.sealed_body, purpose=BODY, row_id=self.id)
-
-    @body.setter
-    def body(self, content: bytes) -> None:
-        self.sealed_body = seal(self.organization_id, content, purpose=BODY, row_id=self.id)

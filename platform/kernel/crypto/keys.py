@@ -1,4 +1,6 @@
-"""The key-encryption key of each organization: made on first use, cached for minutes, destroyed for good."""
+"""The key-encryption keys of organizations and their people: made on first use, cached for minutes, destroyed
+for good.
+"""
 
 import time
 from collections.abc import Callable
@@ -6,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from pathlib import Path
 from threading import Lock
+from typing import TypeVar
 from uuid import UUID
 
 from django.conf import settings
@@ -15,13 +18,14 @@ from django.db.models.functions import Now
 from kernel.crypto.errors import CiphertextAltered, KeyDestroyed
 from kernel.crypto.keyfile import random_key
 from kernel.crypto.keyring import KeyProvider, LocalKeyFile, WrappedKey
-from kernel.crypto.models import OrganizationKey
-from kernel.crypto.values import KEY_BYTES, KeyEncryptionKey, KeyFinder
+from kernel.crypto.models import OrganizationKey, PersonKey
+from kernel.crypto.values import KEY_BYTES, KeyEncryptionKey, KeyFinder, bind, open_value, seal_value
 from kernel.ids import uuid7
 from kernel.tenancy.scope import acting_for
 
 CACHE_SECONDS = 300.0
 MAX_CACHED = 10_000
+Row = TypeVar("Row", OrganizationKey, PersonKey)
 
 
 class KeyCache:
@@ -59,11 +63,14 @@ class KeyCache:
 cache = KeyCache()
 
 
-def key_for(organization_id: UUID) -> KeyEncryptionKey:
-    """The key that seals the organization's content now; made on first use.
+def key_for(organization_id: UUID, person: UUID | None = None) -> KeyEncryptionKey:
+    """The key that seals the organization's content now, or one person's content in it; made on first use.
 
-    Raises `KeyDestroyed` after `destroy_keys`, `KeyUnavailable` when its provider does not answer.
+    Raises `KeyDestroyed` after `destroy_keys` and `destroy_person_key`, `KeyUnavailable` when its provider
+    does not answer.
     """
+    if person is not None:
+        return _key_of_person(organization_id, person)
     key = cache.get(organization_id, None)
     if key is None:
         key = _unwrap(_newest(organization_id) or _create_first(organization_id))
@@ -72,7 +79,8 @@ def key_for(organization_id: UUID) -> KeyEncryptionKey:
 
 
 def finder(organization_id: UUID) -> KeyFinder:
-    """Finds the organization's keys by id, for what is to be opened. The keys of others do not exist to it.
+    """Finds the keys of the organization and its people by id, for what is to be opened. Those of other
+    organizations do not exist to it.
 
     The finder raises `CiphertextAltered` for an unknown id, `KeyDestroyed`, `KeyUnavailable`.
     """
@@ -95,6 +103,18 @@ def destroy_keys(organization_id: UUID) -> int:
     return count
 
 
+def destroy_person_key(organization_id: UUID, person: UUID) -> None:
+    """Make everything sealed for the person in this organization unreadable for ever. Safe to repeat.
+
+    Irrevocable; other processes follow within `CACHE_SECONDS`. No new key is made for the person.
+    """
+    if _row_of_person(organization_id, person) is None:
+        _committed_apart(partial(_insert_person_key, organization_id, person))
+    with acting_for(organization_id):
+        PersonKey.objects.filter(person=person, destroyed_at=None).update(sealed_key=b"", destroyed_at=Now())
+    cache.forget(organization_id)
+
+
 @lru_cache(maxsize=4)
 def _local_provider(path: Path) -> KeyProvider:
     return LocalKeyFile(path)
@@ -110,11 +130,59 @@ def _key_by_id(organization_id: UUID, key_id: UUID) -> KeyEncryptionKey:
     if key is None:
         with acting_for(organization_id):
             row = OrganizationKey.objects.filter(pk=key_id).first()
-        if row is None:
+            own = PersonKey.objects.filter(pk=key_id).first() if row is None else None
+        if row is not None:
+            key = _unwrap(row)
+        elif own is not None:
+            key = _open_person_key(own)
+        else:
             raise CiphertextAltered
-        key = _unwrap(row)
         cache.put(organization_id, key_id, key)
     return key
+
+
+def _key_of_person(organization_id: UUID, person: UUID) -> KeyEncryptionKey:
+    # Under the person's id: no key has it.
+    key = cache.get(organization_id, person)
+    if key is None:
+        row = _row_of_person(organization_id, person)
+        if row is None:
+            row = _committed_apart(partial(_insert_person_key, organization_id, person))
+        key = _open_person_key(row)
+        cache.put(organization_id, person, key)
+    return key
+
+
+def _row_of_person(organization_id: UUID, person: UUID) -> PersonKey | None:
+    with acting_for(organization_id):
+        row: PersonKey | None = PersonKey.objects.filter(person=person).first()
+    return row
+
+
+def _insert_person_key(organization_id: UUID, person: UUID) -> PersonKey:
+    row = PersonKey(id=uuid7(), person=person)
+    place = _person_place(organization_id, row.id, person)
+    row.sealed_key = seal_value(key_for(organization_id), random_key(KEY_BYTES), place)
+    try:
+        with acting_for(organization_id):
+            row.save(force_insert=True)
+    except IntegrityError:
+        winner = _row_of_person(organization_id, person)
+        if winner is None:
+            raise
+        return winner
+    return row
+
+
+def _open_person_key(row: PersonKey) -> KeyEncryptionKey:
+    if row.destroyed_at is not None:
+        raise KeyDestroyed
+    place = _person_place(row.organization_id, row.id, row.person)
+    return KeyEncryptionKey(row.id, open_value(finder(row.organization_id), bytes(row.sealed_key), place))
+
+
+def _person_place(organization_id: UUID, key_id: UUID, person: UUID) -> bytes:
+    return bind("person key", organization_id, str(key_id), str(person))
 
 
 def _newest(organization_id: UUID) -> OrganizationKey | None:
@@ -124,17 +192,21 @@ def _newest(organization_id: UUID) -> OrganizationKey | None:
 
 
 def _create_first(organization_id: UUID) -> OrganizationKey:
+    return _committed_apart(partial(_insert_first, organization_id))
+
+
+def _committed_apart(insert: Callable[[], Row]) -> Row:
     # A key must outlive whatever is sealed with it: made inside a transaction that rolls back later, it
     # would be gone while this process goes on sealing with it. So it is committed on its own connection.
     if not connection.in_atomic_block:
-        return _insert_first(organization_id)
+        return insert()
     with ThreadPoolExecutor(max_workers=1) as apart:
-        return apart.submit(_insert_first_apart, organization_id).result()
+        return apart.submit(_and_close, insert).result()
 
 
-def _insert_first_apart(organization_id: UUID) -> OrganizationKey:
+def _and_close(insert: Callable[[], Row]) -> Row:
     try:
-        return _insert_first(organization_id)
+        return insert()
     finally:
         connection.close()
 

@@ -1,4 +1,4 @@
-"""The wrapped keys of organizations."""
+"""The wrapped keys of organizations and of the people in them."""
 
 from django.db import models
 from django.db.models import Q
@@ -25,5 +25,25 @@ class OrganizationKey(TenantOwned):
             models.UniqueConstraint(fields=["organization_id", "version"], name="crypto_key_version"),
             models.CheckConstraint(
                 condition=Q(destroyed_at__isnull=True) ^ Q(wrapped_key=b""), name="crypto_destroyed_is_empty"
+            ),
+        ]
+
+
+class PersonKey(TenantOwned):
+    """The key of one person in one organization, sealed under the organization's: it protects what is about
+    them alone, so that destroying it erases that everywhere. Destroying empties it and keeps the row.
+    """
+
+    person = models.UUIDField()
+    sealed_key = models.BinaryField()
+    created_at = models.DateTimeField(db_default=Now())
+    destroyed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organization_id", "person"], name="crypto_person_key_once"),
+            models.CheckConstraint(
+                condition=Q(destroyed_at__isnull=True) ^ Q(sealed_key=b""),
+                name="crypto_destroyed_person_is_empty",
             ),
         ]

@@ -9,11 +9,8 @@ from django.db import models
 from django.db.models.functions import Now
 
 from kernel import ids
-from kernel.crypto.fields import open_text, seal_text
+from kernel.crypto.columns import OpenedText, SealedColumn
 from kernel.tenancy.models import TenantOwned
-
-KEPT = "webhooks.endpoint.secret"
-KEPT_BEFORE = "webhooks.endpoint.previous_secret"
 
 
 class DisabledBecause(models.TextChoices):
@@ -28,15 +25,17 @@ class WebhookEndpoint(TenantOwned):
     """A customer's server that is told of events whose names match one of `patterns`.
 
     `failing_since` is the first failure after the last success. A secret that was replaced goes on signing
-    until `previous_secret_until`.
+    until `previous_secret_until`. `secret` is `whsec_…` in clear.
     """
 
     url = models.CharField(max_length=2048)
     patterns: "ArrayField[Any, Any]" = ArrayField(models.CharField(max_length=100))
     enabled = models.BooleanField(default=True)
     disabled_because = models.CharField(max_length=10, blank=True, choices=DisabledBecause.choices)
-    sealed_secret = models.BinaryField()
-    sealed_previous_secret = models.BinaryField(default=b"")
+    sealed_secret = SealedColumn(purpose="webhooks.endpoint.secret")
+    secret = OpenedText("sealed_secret")
+    sealed_previous_secret = SealedColumn(default=b"", purpose="webhooks.endpoint.previous_secret")
+    previous_secret = OpenedText("sealed_previous_secret")
     previous_secret_until = models.DateTimeField(null=True)
     failing_since = models.DateTimeField(null=True)
     created_at = models.DateTimeField(db_default=Now())
@@ -54,20 +53,9 @@ class WebhookEndpoint(TenantOwned):
         """The server's name, which may be told where the whole address may not: it can hold a secret."""
         return urlsplit(self.url).hostname or ""
 
-    @property
-    def secret(self) -> str:
-        """The secret in clear, `whsec_…`."""
-        return open_text(self.organization_id, self.sealed_secret, purpose=KEPT, row_id=self.id)
-
-    @secret.setter
-    def secret(self, text: str) -> None:
-        self.sealed_secret = seal_text(self.organization_id, text, purpose=KEPT, row_id=self.id)
-
     def replace_secret(self, text: str, *, previous_until: datetime) -> None:
         """Sign with another secret, and with the present one as well until then."""
-        self.sealed_previous_secret = seal_text(
-            self.organization_id, self.secret, purpose=KEPT_BEFORE, row_id=self.id
-        )
+        self.previous_secret = self.secret
         self.previous_secret_until = previous_until
         self.secret = text
 
@@ -75,14 +63,7 @@ class WebhookEndpoint(TenantOwned):
         """The secrets that sign at a moment, the newest first."""
         found = [self.secret]
         if self.previous_secret_until is not None and moment < self.previous_secret_until:
-            found.append(
-                open_text(
-                    self.organization_id,
-                    self.sealed_previous_secret,
-                    purpose=KEPT_BEFORE,
-                    row_id=self.id,
-                )
-            )
+            found.append(self.previous_secret)
         return found
 
 

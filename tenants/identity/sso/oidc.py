@@ -14,7 +14,6 @@ from urllib.parse import quote, urlencode
 
 import jwt
 
-from kernel.crypto.fields import open_text
 from kernel.egress import destinations
 from tenants.identity.models import IdentityProvider
 from tenants.identity.sso import addresses, outgoing
@@ -28,7 +27,6 @@ ALGORITHMS = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 )
 CLOCK_SKEW_SECONDS = 60
-SECRET_PURPOSE = "identity.provider.client_secret"  # noqa: S105 - the column's name
 # Google serves everybody under one issuer; only this claim says that the account is the organization's.
 HOSTED_DOMAIN = {"https://accounts.google.com": "hd"}
 
@@ -167,7 +165,7 @@ def _exchange(provider: IdentityProvider, endpoints: Endpoints, code: str, verif
         "redirect_uri": addresses.callback(provider),
         "code_verifier": verifier,
     }
-    secret = _secret(provider)
+    secret = provider.client_secret
     headers = {}
     if not secret:
         form["client_id"] = provider.client_id
@@ -177,14 +175,6 @@ def _exchange(provider: IdentityProvider, endpoints: Endpoints, code: str, verif
         pair = f"{quote(provider.client_id, safe='')}:{quote(secret, safe='')}"
         headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
     return outgoing.post_form(endpoints.token, form, headers=headers)
-
-
-def _secret(provider: IdentityProvider) -> str:
-    if provider.sealed_secret is None:
-        return ""
-    return open_text(
-        provider.organization_id, provider.sealed_secret, purpose=SECRET_PURPOSE, row_id=provider.pk
-    )
 
 
 def _userinfo(endpoints: Endpoints, tokens: dict[str, Any], subject: str) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from django.db.models.functions import Now
 
 from kernel import ids
 from kernel.audit.log import record
-from kernel.crypto.fields import seal_text
 from kernel.egress import destinations
 from kernel.errors import Conflict, InvalidRequest, NotFound
 from kernel.events.outbox import Happening, emit
@@ -19,7 +18,7 @@ from tenants.access.permissions import MATRIX, Role
 from tenants.access.principal import Principal
 from tenants.access.services import roles
 from tenants.identity.models import IdentityProvider, ProviderKind
-from tenants.identity.sso import metadata, oidc
+from tenants.identity.sso import metadata
 from tenants.identity.sso.errors import SsoStandsOnThis
 from tenants.organizations.models import Organization
 
@@ -169,12 +168,7 @@ def _apply(provider: IdentityProvider, wishes: Wishes, by: Principal) -> None:
     if wishes.certificates is not None:
         provider.certificates = list(metadata.plain(wishes.certificates))
     if wishes.client_secret is not None:
-        provider.sealed_secret = seal_text(
-            provider.organization_id,
-            wishes.client_secret,
-            purpose=oidc.SECRET_PURPOSE,
-            row_id=provider.pk,
-        )
+        provider.client_secret = wishes.client_secret
     _check_whole(provider)
     _check_powers(provider, by)
 
