@@ -28,6 +28,7 @@ async def follow(organization_id: UUID, message_id: UUID, after: int) -> AsyncIt
     """
     stream = AnswerStream(message_id)
     wait = False
+    shown: Frame | None = None
     while True:
         try:
             pieces = await stream.read(after, wait=wait)
@@ -37,15 +38,17 @@ async def follow(organization_id: UUID, message_id: UUID, after: int) -> AsyncIt
         tokens = list(_in_order(pieces, after))
         for seq, text in tokens:
             yield {"type": "token", "message_id": render("msg", message_id), "seq": seq, "text": text}
-        after, wait = after + len(tokens), True
+        after += len(tokens)
         if pieces and len(tokens) == len(pieces):
+            wait = shown is None
             continue
-        if (shown := await _ending(organization_id, message_id)) is not None:
-            for frame in final_frames(shown, message_id):
-                yield frame
-            return
-        if pieces:
-            await asyncio.sleep(POLL_SECONDS)
+        if shown is not None:
+            break
+        shown = await _ending(organization_id, message_id, patience=POLL_SECONDS if pieces else 0.0)
+        # An answer that has ended: once more, for what was written since the last look at the stream.
+        wait = shown is None
+    for frame in final_frames(shown, message_id):
+        yield frame
 
 
 def _in_order(pieces: list[Piece], after: int) -> Iterator[tuple[int, str]]:
@@ -73,9 +76,12 @@ def error_frame(error: Any, message_id: UUID | None = None) -> Frame:
     }
 
 
-async def _ending(organization_id: UUID, message_id: UUID) -> Frame | None:
+async def _ending(organization_id: UUID, message_id: UUID, *, patience: float) -> Frame | None:
+    """The message if it has ended; otherwise nothing, after so many seconds."""
     look = database_sync_to_async(_shown_if_ended, thread_sensitive=False)
     shown: Frame | None = await look(organization_id, message_id)
+    if shown is None:
+        await asyncio.sleep(patience)
     return shown
 
 

@@ -5,13 +5,13 @@ before a change can never overwrite what was published after it (a revoked key m
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, cast
 from uuid import UUID
 
 import structlog
 from django.db import connection
-from django.db.models import Model
+from django.db.models import Model, Q
 from django.utils import timezone
 
 from inference.deployments.entries import (
@@ -62,17 +62,18 @@ def publish_key(organization_id: UUID, key_id: UUID) -> None:
             valkey().sadd(index, *living)
 
 
-def publish_keys_of_people(organization_id: UUID) -> None:
-    """Publish the keys that are bounded by what a member may do. Raises `redis.RedisError`."""
+def publish_keys_of_people(organization_id: UUID, people: Collection[UUID] | None = None) -> None:
+    """Publish the keys that are bounded by what a member may do, of these people or of all.
+
+    Raises `redis.RedisError`.
+    """
+    theirs = Q(created_by__isnull=False) if people is None else Q(created_by__in=people)
     after: UUID | None = None
     while True:
         with acting_for(organization_id):
             _lock()
-            keys = list(
-                _rows(ApiKey, after).filter(revoked_at=None, service_account=None, created_by__isnull=False)[
-                    :BATCH
-                ]
-            )
+            bounded = _rows(ApiKey, after).filter(theirs, revoked_at=None, service_account=None)
+            keys = list(bounded[:BATCH])
             _write(entries_of_keys(keys))
         if len(keys) < BATCH:
             return

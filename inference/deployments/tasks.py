@@ -37,8 +37,10 @@ def publish_api_key(event: Event, *, organization_id: UUID) -> None:
 
 @subscriber(roles.STANDING_CHANGED, holds_scope=False)
 def publish_keys_of_people(event: Event, *, organization_id: UUID) -> None:
-    """What a member may do has changed, and so has what their keys may do."""
-    snapshot.publish_keys_of_people(organization_id)
+    """What members may do has changed, and so has what their keys may do."""
+    people = event.payload.get(roles.PEOPLE)
+    only = None if people is None else [UUID(person) for person in people]
+    snapshot.publish_keys_of_people(organization_id, only)
 
 
 @subscriber(bounds.CHANGED, roles.STANDING_CHANGED, holds_scope=False)

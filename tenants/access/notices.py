@@ -13,7 +13,7 @@ The secret of the API key "{name}" ({redacted}) of {organization} was reported a
 
 {ending} If you still need it, make a new key in the console and look through what the old one did:
 
-{url}/settings/api-keys
+{url}/settings/keys
 """
 REVOKED = "The key was revoked at once: programs that use it are refused."
 ENDED = "It was the key's previous secret, which opens nothing any more; the present one goes on working."

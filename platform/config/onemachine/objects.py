@@ -3,11 +3,14 @@
 import json
 import signal
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 from config.onemachine import environment, probes, programs
 from config.onemachine.credentials import S3_ADMIN_KEY_ID, S3_KEY_ID
 from config.onemachine.environment import S3_BUCKET, Place
 from config.onemachine.layout import write_private
+from config.onemachine.ports import GRPC_OFFSET, Ports
 from config.onemachine.process import Process
 
 APPLICATION_ACTIONS = ("Read", "Write", "List", "Tagging")
@@ -73,7 +76,17 @@ def server(place: Place) -> Process:
         probe=probes.object_store(ports.s3, ports.s3_filer),
         # It would take 15 seconds to stop by itself; what it has acknowledged is in its files already.
         stop=((signal.SIGTERM, 2.0),),
+        leaves=tuple(sockets(ports)),
     )
+
+
+def sockets(ports: Ports) -> Iterator[Path]:
+    """The sockets that SeaweedFS puts into /tmp, named by its ports; for most there is no option."""
+    for name, port in (("filer", ports.s3_filer), ("s3", ports.s3)):
+        yield Path(f"/tmp/seaweedfs-{name}-{port}.sock")  # noqa: S108 - its choice
+    named = {"filer": ports.s3_filer, "s3": ports.s3, "master": ports.s3_master, "volume": ports.s3_volume}
+    for name, port in named.items():
+        yield Path(f"/tmp/seaweedfs-{name}-grpc-{port + GRPC_OFFSET}.sock")  # noqa: S108
 
 
 def bucket(place: Place) -> Process:

@@ -41,6 +41,8 @@ class Process:
     stdin: str | None = None
     output: Path | None = None
     done: Path | None = None
+    # Files outside the state's folder that it does not remove itself.
+    leaves: tuple[Path, ...] = ()
     fingerprint: Callable[[], str] = str
 
     def is_done(self) -> bool:

@@ -4,7 +4,7 @@ import json
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -194,8 +194,14 @@ class Supervisor:
                     self.press(child, urgent=urgent)
             self.wakeup.wait(TICK_SECONDS)
             living = [child for child in living if not self.is_gone(child)]
-        with suppress(OSError):
-            self.state_file.unlink(missing_ok=True)
+        for file in [self.state_file, *self.left_files()]:
+            with suppress(OSError):
+                file.unlink(missing_ok=True)
+
+    def left_files(self) -> Iterator[Path]:
+        """What the processes leave behind outside the state's folder."""
+        for child in self.children.values():
+            yield from child.process.leaves
 
     def all_needs(self, child: Child) -> set[str]:
         """What the process stands on, directly or through the steps in between."""

@@ -83,7 +83,7 @@ def grant(target: Restrictable, subject: Subject, actions: Collection[Permission
             before=sorted(before),
             after=sorted(wanted),
         )
-        roles.tell_standing_changed()
+        roles.tell_standing_changed(subject)
 
 
 def restrict(target: Restrictable, *, restricted: bool) -> None:

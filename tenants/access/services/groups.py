@@ -86,7 +86,7 @@ def add_to_group(group: Group, member: Member, *, by: Principal | None) -> bool:
     if made:
         member.user.groups.add(group.auth_group)
         record("group.member.add", group.public_id, member=member.public_id)
-        roles.tell_standing_changed()
+        roles.tell_standing_changed(member)
     return made
 
 
@@ -99,7 +99,7 @@ def remove_from_group(group: Group, member: Member, *, by: Principal | None) -> 
         raise NotFound(f"'{member.public_id}' is not in this group.", param="user_id")
     member.user.groups.remove(group.auth_group)
     record("group.member.remove", group.public_id, member=member.public_id)
-    roles.tell_standing_changed()
+    roles.tell_standing_changed(member)
 
 
 def leave_all_groups(member: Member) -> None:

@@ -259,7 +259,7 @@ def _join(user: User, invitation: Invitation) -> Member:
     if invitation.builtin:
         roles.assign(BuiltIn(Role(invitation.builtin)), to=member)
     _open_projects(member, user, invitation.projects)
-    roles.tell_standing_changed()
+    roles.tell_standing_changed(member)
     return member
 
 

@@ -60,7 +60,7 @@ def remove_member(member: Member, *, by: Principal | None) -> None:
     people.tell("tenants.member.removed.v1", member)
     member.delete()
     roles.require_an_owner()
-    roles.tell_standing_changed()
+    roles.tell_standing_changed(member)
 
 
 @transaction.atomic
@@ -78,7 +78,7 @@ def deactivate_member(member: Member, *, by: Principal | None) -> None:
     _revoke_keys_of(member, by)
     record("member.deactivate", member.public_id)
     people.tell("tenants.member.deactivated.v1", member)
-    roles.tell_standing_changed()
+    roles.tell_standing_changed(member)
 
 
 @transaction.atomic
@@ -93,7 +93,7 @@ def reactivate_member(member: Member, *, by: Principal | None) -> None:
     _require_no_more_than(member, by)
     record("member.reactivate", member.public_id)
     people.tell("tenants.member.reactivated.v1", member)
-    roles.tell_standing_changed()
+    roles.tell_standing_changed(member)
 
 
 @transaction.atomic

@@ -95,13 +95,13 @@ def put_out(holder: Member | Group, project: Project, *, by: Principal) -> None:
         roles.take(role, of=holder, by=by, project=project)
     remove_perm(USE_PROJECT, _known_to_guardian(holder), project)
     record("project.close", project.public_id, to=holder.public_id)
-    roles.tell_standing_changed()
+    roles.tell_standing_changed(holder)
 
 
 def _open(holder: Member | Group, project: Project) -> None:
     assign_perm(USE_PROJECT, _known_to_guardian(holder), project)
     record("project.open", project.public_id, to=holder.public_id)
-    roles.tell_standing_changed()
+    roles.tell_standing_changed(holder)
 
 
 def _known_to_guardian(holder: Member | Group) -> object:

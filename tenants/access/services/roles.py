@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from kernel import ids
 from kernel.audit.log import record
@@ -9,12 +10,14 @@ from kernel.errors import Conflict, InvalidRequest, NotFound
 from kernel.events.outbox import Happening, emit
 from kernel.tenancy.scope import current_organization_id
 from tenants.access.delegation import require_may_hand_out
-from tenants.access.models import CustomRole, Group, Member, RoleAssignment
+from tenants.access.models import CustomRole, Group, GroupMember, Member, RoleAssignment
 from tenants.access.permissions import MATRIX, Permission, Role
 from tenants.access.principal import Principal, granted
 from tenants.organizations.models import Organization, Project
 
 STANDING_CHANGED = "tenants.standing.changed.v1"
+# In its payload: the ids of those whom it is about. Without them it may be anybody.
+PEOPLE = "people"
 PREDEFINED = "role_"
 
 
@@ -94,7 +97,7 @@ def assign(role: Assignable, *, to: Member | Group, project: Project | None = No
     found, made = RoleAssignment.objects.get_or_create(**_row(role, to, project))
     if made:
         record("role.assign", to.public_id, role=role.name, project=project.public_id if project else None)
-        tell_standing_changed()
+        tell_standing_changed(to)
     assignment: RoleAssignment = found
     return assignment
 
@@ -110,7 +113,7 @@ def unassign(role: Assignable, *, of: Member | Group, project: Project | None = 
     if owning:
         require_an_owner()
     record("role.unassign", of.public_id, role=role.name, project=project.public_id if project else None)
-    tell_standing_changed()
+    tell_standing_changed(of)
 
 
 def lock_organization() -> None:
@@ -130,10 +133,20 @@ def require_an_owner() -> None:
         raise LastOwner
 
 
-def tell_standing_changed() -> None:
-    """Say that what somebody may do has changed: sockets look again, keys are published anew."""
+def tell_standing_changed(of: Member | Group | None = None) -> None:
+    """Say that what somebody may do has changed: sockets look again, keys are published anew.
+
+    `of` is whom it is about, so that nobody else's keys are; without it, everybody's are.
+    """
+    payload = {} if of is None else {PEOPLE: [str(user_id) for user_id in _people_of(of)]}
     organization_id = current_organization_id()
-    emit(Happening(name=STANDING_CHANGED, aggregate_id=organization_id, resource="standing"))
+    emit(Happening(name=STANDING_CHANGED, aggregate_id=organization_id, resource="standing", payload=payload))
+
+
+def _people_of(holder: Member | Group) -> list[UUID]:
+    if isinstance(holder, Member):
+        return [holder.user_id]
+    return list(GroupMember.objects.filter(group=holder).values_list("member__user_id", flat=True))
 
 
 def _require_may_hand_out(role: Assignable, by: Principal, project: Project | None) -> None:

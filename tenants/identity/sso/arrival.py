@@ -72,7 +72,9 @@ def _by_address(provider: IdentityProvider, asserted: Asserted, email: str) -> U
     """The person with the address. The organization owns its domain, so that it may say who that is."""
     user = User.objects.filter(email=email).first()
     if user is not None:
-        if FederatedIdentity.objects.filter(provider=provider, user=user).exists():
+        known = FederatedIdentity.objects.filter(provider=provider, user=user)
+        # By this name another tab may have bound them a moment ago.
+        if known.exclude(subject=asserted.subject).exists():
             raise refused(
                 "sso_subject_changed",
                 "This address belongs to somebody whom your identity provider knew by another name. An "

@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from config.onemachine import layout, ports
+from config.onemachine import layout, objects, ports
 from config.onemachine.faults import CannotStart, sentence_for
 from config.onemachine.layout import REPOSITORY
 from config.onemachine.lock import Lock
@@ -146,6 +146,15 @@ def read_until(popen: "subprocess.Popen[str]", words: str) -> str:
     return said
 
 
+def url_of(home: Path) -> str:
+    url: str = json.loads((home / "run" / "supervisor.lock").read_text())["url"]
+    return url
+
+
+def port_of(home: Path) -> int:
+    return int(url_of(home).rpartition(":")[2])
+
+
 def descendants(popen: "subprocess.Popen[str]") -> list[psutil.Process]:
     return psutil.Process(popen.pid).children(recursive=True)
 
@@ -164,17 +173,20 @@ def test_sigterm_stops_everything_and_leaves_none(home: Path) -> None:
     with running_stores(home) as popen:
         family = descendants(popen)
         assert {process.name() for process in family} >= {"postgres", "valkey-server", "weed"}
+        sockets = list(objects.sockets(ports.Ports(port_of(home))))
+        assert any(file.exists() for file in sockets)
         popen.send_signal(signal.SIGTERM)
         said, _ = popen.communicate(timeout=60)
         assert popen.returncode == 0
         assert "nothing is left running" in said
         assert [process for process in family if process.is_running()] == []
+        assert not any(file.exists() for file in sockets)
 
 
 @pytest.mark.services
 def test_a_second_start_says_that_it_already_runs_and_down_stops_the_first(home: Path) -> None:
     with running_stores(home) as popen:
-        url = json.loads((home / "run" / "supervisor.lock").read_text())["url"]
+        url = url_of(home)
         assert f"already runs at {url} (pid {popen.pid})" in refusal("stores", home)
         subprocess.run(
             [sys.executable, "-m", "config.onemachine", "down"], env=environment(home, "0"), check=True

@@ -13,7 +13,7 @@ from inference.deployments.valkey import valkey
 from tenants.access.models import ApiKey, Member
 from tenants.access.permissions import Role
 from tenants.access.secrets import keyed_hash
-from tenants.access.services import keys, members, roles, service_accounts
+from tenants.access.services import groups, keys, members, roles, service_accounts
 from tenants.access.services.roles import BuiltIn
 from tenants.organizations.services import lifecycle
 from tenants.organizations.services.policies import list_models, unlist_models
@@ -24,8 +24,12 @@ from tests.inference.deployments.house import deliver
 WITHIN_SECONDS = 2.0
 
 
+def name_of(secret: str) -> str:
+    return f"lw:snapshot:key:{keyed_hash(secret, settings.API_KEY_PEPPER)}"
+
+
 def entry_of(secret: str) -> Any:
-    value = valkey().get(f"lw:snapshot:key:{keyed_hash(secret, settings.API_KEY_PEPPER)}")
+    value = valkey().get(name_of(secret))
     return orjson.loads(value) if isinstance(value, bytes) else None
 
 
@@ -114,6 +118,24 @@ def test_a_key_whose_maker_is_shut_out_by_any_way_is_refused(owner: Person) -> N
     soon(owner, roles.tell_standing_changed)
     assert entry_of(worker.secret)["refusal"]["code"] == "key_owner_inactive"
     assert entry_of(worker.secret)["permissions"] == []
+
+
+def test_a_change_of_one_publishes_nobody_elses_keys(owner: Person) -> None:
+    one, other = (new_person(Role.VIEWER, joining=owner) for _ in range(2))
+    deliver(owner)
+    valkey().delete(name_of(other.secret))
+    with owner.acting():
+        found = {member.user_id: member for member in Member.objects.all()}
+        group = groups.make_group("Trainers")
+        roles.assign(BuiltIn(Role.MODEL_TRAINER), to=found[one.user.pk])
+    deliver(owner)
+    assert "inference.complete" in entry_of(one.secret)["permissions"]
+    assert entry_of(other.secret) is None
+    with owner.acting():
+        groups.add_to_group(group, found[other.user.pk], by=owner.principal)
+        roles.assign(BuiltIn(Role.MODEL_TRAINER), to=group)
+    deliver(owner)
+    assert "inference.complete" in entry_of(other.secret)["permissions"]
 
 
 def test_an_archived_project_and_its_models_are_told(owner: Person) -> None:

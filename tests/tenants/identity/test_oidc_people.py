@@ -11,6 +11,7 @@ from tenants.access.models import Group, Member, User
 from tenants.access.permissions import Role
 from tenants.access.services import groups, members
 from tenants.identity.models import FederatedIdentity
+from tenants.identity.sso import arrival
 from tests.cast import Person, new_person
 from tests.tenants.identity.arriving import (
     JSON,
@@ -240,3 +241,14 @@ def test_a_newcomer_in_several_tabs_at_once_becomes_one_member(owner: Person, op
         assert list(tabs.map(finish, range(4))) == [302] * 4
     with owner.acting():
         assert Member.objects.filter(user__email=email).count() == 1
+
+
+def test_who_was_bound_since_one_looked_is_no_other_person(
+    owner: Person, openid: OpenIdProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    email, shown = f"ada@{domain_of(owner)}", provider_of(owner, openid)
+    for _ in range(2):
+        departure = depart(shown["addresses"]["start_url"])
+        query = openid.let_in(departure.query, "42", email=email)
+        assert come_back(departure, shown, query).status_code == 302
+        monkeypatch.setattr(arrival, "_bound", lambda provider, subject: None)
