@@ -6,7 +6,7 @@ import sys
 
 from config.onemachine import environment, probes, programs
 from config.onemachine.credentials import S3_ADMIN_KEY_ID, S3_KEY_ID
-from config.onemachine.environment import S3_BUCKET, Place
+from config.onemachine.environment import S3_BUCKET, S3_LOCKED_BUCKET, Place
 from config.onemachine.layout import write_private
 from config.onemachine.process import Process
 
@@ -22,7 +22,11 @@ def identities(place: Place) -> str:
                 identity(
                     S3_KEY_ID,
                     place.credentials.s3_secret,
-                    [f"{action}:{S3_BUCKET}" for action in APPLICATION_ACTIONS],
+                    [
+                        f"{action}:{bucket}"
+                        for bucket in (S3_BUCKET, S3_LOCKED_BUCKET)
+                        for action in APPLICATION_ACTIONS
+                    ],
                 ),
             ]
         }
@@ -77,7 +81,7 @@ def server(place: Place) -> Process:
 
 
 def bucket(place: Place) -> Process:
-    """The step that makes the application's bucket, once."""
+    """The step that makes the application's buckets, once."""
     return Process(
         name="bucket",
         command=(sys.executable, "-m", "config.onemachine.bucket"),
@@ -85,5 +89,5 @@ def bucket(place: Place) -> Process:
         needs=("s3",),
         once=True,
         done=place.layout.s3 / "bucket-made",
-        fingerprint=lambda: S3_BUCKET,
+        fingerprint=lambda: f"{S3_BUCKET} {S3_LOCKED_BUCKET}",
     )
