@@ -11,6 +11,8 @@ from config.onemachine.layout import write_private
 from config.onemachine.process import Process
 
 APPLICATION_ACTIONS = ("Read", "Write", "List", "Tagging")
+# Among them to lock what is written; not to go round a lock.
+LOCKING_ACTIONS = (*APPLICATION_ACTIONS, "GetObjectRetention", "PutObjectRetention")
 
 
 def identities(place: Place) -> str:
@@ -24,8 +26,11 @@ def identities(place: Place) -> str:
                     place.credentials.s3_secret,
                     [
                         f"{action}:{bucket}"
-                        for bucket in (S3_BUCKET, S3_LOCKED_BUCKET)
-                        for action in APPLICATION_ACTIONS
+                        for bucket, actions in (
+                            (S3_BUCKET, APPLICATION_ACTIONS),
+                            (S3_LOCKED_BUCKET, LOCKING_ACTIONS),
+                        )
+                        for action in actions
                     ],
                 ),
             ]
