@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.core.exceptions import ValidationError
 from django.db import models
 
 from kernel.crypto import keys, people
@@ -106,7 +107,7 @@ def _restore_row(row: TenantOwned) -> bool:
             return False
         if isinstance(row, OwnKey):
             OwnKey.objects.exclude(pk=row.pk).delete()
-        row.save()
+        row.save(force_insert=present is None, force_update=present is not None)
     cache.forget(row.organization_id)
     return True
 
@@ -147,11 +148,11 @@ def _read(number: int, line: str) -> TenantOwned:
         model = BY_NAME[values.pop("kind")]
         columns = {name: _from_text(value) for name, value in values.items()}
         fields = {field.attname: field for field in model._meta.concrete_fields}
-        row = model(**{name: fields[name].to_python(value) for name, value in columns.items()})
-        row.clean_fields()
-    except (ValueError, KeyError, TypeError, AttributeError, models.ObjectDoesNotExist) as fault:
+        if columns.keys() != {name for name, field in fields.items() if not field.null or name in columns}:
+            raise ValueError("other columns")
+        return model(**{name: fields[name].to_python(value) for name, value in columns.items()})
+    except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as fault:
         raise UnreadableCopy(f"Line {number} is no wrapped key ({type(fault).__name__}).") from fault
-    return row
 
 
 def _from_text(value: Any) -> Any:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
 
+import structlog
 from django.db import transaction
 from django.db.models import BinaryField, Count, F, Func
 from django.db.models.functions import Now
@@ -15,10 +16,12 @@ from kernel.crypto.models import OrganizationKey, OwnKey, PersonKey, RetiredRoot
 from kernel.crypto.own import OuterKey
 from kernel.crypto.values import KeyEncryptionKey
 from kernel.crypto.wrapping import destroy_retired_roots, new_root, retire_roots, wrap
-from kernel.errors import Conflict
+from kernel.errors import Conflict, Unavailable
 from kernel.tenancy.scope import across_tenants, acting_for
 
 SLICE = 200
+
+log = structlog.get_logger()
 
 
 class KeysChanged(Conflict):
@@ -82,16 +85,19 @@ def finish(organization_id: UUID) -> None:
     Once the present transaction is committed. What fails is done by the schedule (`settle`).
     """
     cache.forget(organization_id)
-    transaction.on_commit(partial(_destroy_what_is_retired, organization_id), robust=True)
+    transaction.on_commit(partial(_destroy_what_is_retired, organization_id))
 
 
 def _destroy_what_is_retired(organization_id: UUID) -> None:
     with acting_for(organization_id):
         if not RetiredRoot.objects.exists():
             return
-    # First the copy: a backup of the database opens with it alone from then on.
-    copies.keep(organization_id)
-    destroy_retired_roots(organization_id)
+    try:
+        # First the copy: a backup of the database opens with it alone from then on.
+        copies.keep(organization_id)
+        destroy_retired_roots(organization_id)
+    except Unavailable as fault:
+        log.warning("keys.not_destroyed_yet", organization_id=str(organization_id), fault=fault.code)
 
 
 def renew_people(organization_id: UUID) -> None:

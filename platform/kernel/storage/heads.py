@@ -85,7 +85,7 @@ def exchange(store: Bucket, organization_id: UUID, name: str) -> bool:
     try:
         with named_faults():
             _write(store, name, source, head)
-    except Overtaken:
+    except (Overtaken, ObjectMissing):
         # Whoever replaced it used the newest key, or will be seen by the next pass.
         return True
     return True
