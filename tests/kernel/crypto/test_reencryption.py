@@ -3,7 +3,8 @@
 import io
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -56,28 +57,43 @@ def finish(organization_id: UUID) -> ReEncryption:
     return found
 
 
-def furnished(person: Person) -> tuple[WebhookEndpoint, dict[str, bytes]]:
-    organization_id = person.organization.pk
-    with person.acting():
-        endpoint = webhooks.create_webhook("https://customer.example/hook", ["*"]).endpoint
-    return endpoint, dict(stored(organization_id, size) for size in SIZES)
+@dataclass
+class House:
+    """What an organization has that is sealed: a webhook's secret, and objects by their keys."""
+
+    owner: Person
+    endpoint_id: UUID
+    secret: str
+    contents: dict[str, bytes]
+
+    def is_whole(self) -> None:
+        self.objects_are_whole()
+        with self.owner.acting():
+            assert WebhookEndpoint.objects.get(pk=self.endpoint_id).secret == self.secret
+
+    def objects_are_whole(self) -> None:
+        for key, content in list(self.contents.items()):
+            assert b"".join(objects.get(self.owner.organization.pk, key)) == content
+
+    def keys_of_objects(self) -> set[UUID | None]:
+        return {heads.key_of(client.bucket(), key) for key in self.contents}
 
 
-def is_whole(person: Person, endpoint: WebhookEndpoint, contents: dict[str, bytes]) -> None:
+def furnished(person: Person, sizes: Sequence[int] = SIZES) -> House:
     with person.acting():
-        assert WebhookEndpoint.objects.get(pk=endpoint.pk).secret == endpoint.secret
-    for key, content in contents.items():
-        assert b"".join(objects.get(person.organization.pk, key)) == content
+        made = webhooks.create_webhook("https://customer.example/hook", ["*"])
+    contents = dict(stored(person.organization.pk, size) for size in sizes)
+    return House(person, made.endpoint.pk, made.secret, contents)
 
 
 def test_everything_gets_under_the_newest_key_and_the_old_one_is_retired(
     owner: Person, at_once: None
 ) -> None:
     organization_id = owner.organization.pk
-    endpoint, contents = furnished(owner)
+    house = furnished(owner)
     old = keys.key_for(organization_id)
     keys.rotate_key(organization_id)
-    is_whole(owner, endpoint, contents)
+    house.is_whole()
     assert reencryption.values_under_older_keys(organization_id) >= 1
     with pytest.raises(OldKeysInUse, match="re-encrypt them first"):
         reencryption.retire_older_keys(organization_id)
@@ -85,12 +101,12 @@ def test_everything_gets_under_the_newest_key_and_the_old_one_is_retired(
     job = finish(organization_id)
     assert (job.state, job.left_in_pass, job.unreadable) == (ReEncryptionState.DONE, 0, 0)
     assert job.passes == 2
-    assert job.moved >= len(contents) + 1
+    assert job.moved >= len(house.contents) + 1
     assert reencryption.values_under_older_keys(organization_id) == 0
-    assert {heads.key_of(client.bucket(), key) for key in contents} == {keys.key_for(organization_id).key_id}
+    assert house.keys_of_objects() == {keys.key_for(organization_id).key_id}
     assert reencryption.retire_older_keys(organization_id) == 1
     keys.cache.forget(organization_id)
-    is_whole(owner, endpoint, contents)
+    house.is_whole()
     with pytest.raises(KeyDestroyed):
         keys.finder(organization_id)(old.key_id)
 
@@ -136,11 +152,11 @@ def test_an_object_that_is_deleted_or_replaced_meanwhile_is_not_brought_back(
         (gone, _), (replaced, _) = stored(organization_id, size), stored(organization_id, size)
         keys.rotate_key(organization_id)
 
-        def meanwhile(store: Any, name: str, *rest: Any, gone: str = gone) -> None:
+        def meanwhile(store: Any, name: str, *rest: Any, gone: str = gone, size: int = size) -> None:
             if name == gone:
                 objects.delete(organization_id, name)
             else:
-                objects.put(organization_id, name, io.BytesIO(b"newer"))
+                objects.put(organization_id, name, io.BytesIO(b"n" * size))
             honest(store, name, *rest)
 
         with monkeypatch.context() as patch:
@@ -148,7 +164,7 @@ def test_an_object_that_is_deleted_or_replaced_meanwhile_is_not_brought_back(
             for name in (gone, replaced):
                 heads.exchange(client.bucket(), organization_id, name)
         assert not objects.exists(organization_id, gone)
-        assert b"".join(objects.get(organization_id, replaced)) == b"newer"
+        assert b"".join(objects.get(organization_id, replaced)) == b"n" * size
     uploads = client.bucket().client.list_multipart_uploads(
         Bucket=client.bucket().name, Prefix=f"organizations/{organization_id}/"
     )
@@ -175,7 +191,7 @@ def test_a_job_that_is_killed_anywhere_goes_on(
     owner: Person, where: int, when: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     organization_id = owner.organization.pk
-    endpoint, contents = furnished(owner)
+    house = furnished(owner, (10, 2 * PART_BYTES + 5, 2 * PART_BYTES))
     keys.rotate_key(organization_id)
     begun(organization_id)
     module, name = PLACES[where]
@@ -197,11 +213,11 @@ def test_a_job_that_is_killed_anywhere_goes_on(
             finish(organization_id)
         except Killed:
             assert organization_id in {one for one, _ in reencryption.waiting()}
-    is_whole(owner, endpoint, contents)
+    house.is_whole()
     assert finish(organization_id).state == ReEncryptionState.DONE
-    is_whole(owner, endpoint, contents)
+    house.is_whole()
     assert reencryption.values_under_older_keys(organization_id) == 0
-    assert {heads.key_of(client.bucket(), key) for key in contents} == {keys.key_for(organization_id).key_id}
+    assert house.keys_of_objects() == {keys.key_for(organization_id).key_id}
 
 
 def test_two_processes_do_not_work_on_the_same_job(owner: Person) -> None:
@@ -251,23 +267,24 @@ def in_a_while() -> datetime:
 def test_traffic_goes_on_while_keys_are_rotated_and_everything_is_re_encrypted(
     owner: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    organization_id = owner.organization.pk
-    endpoint, contents = furnished(owner)
-    ended, faults, rounds = threading.Event(), [], 0
+    organization_id, ended = owner.organization.pk, threading.Event()
+    house = furnished(owner, (10, 2 * PART_BYTES + 5, 3 << 20))
+    faults: list[Exception] = []
+    rounds: list[int] = []
     monkeypatch.setattr(reencryption, "OBJECTS_AT_ONCE", 3)
 
+    def work() -> None:
+        house.objects_are_whole()
+        house.contents.update([stored(organization_id, 5000)])
+        with owner.acting():
+            row = WebhookEndpoint.objects.get(pk=house.endpoint_id)
+            webhooks.rotate_secret(row, overlap=timedelta(hours=1))
+        rounds.append(len(house.contents))
+
     def read_and_write() -> None:
-        nonlocal rounds
         try:
             while not ended.is_set():
-                for key, content in list(contents.items()):
-                    assert b"".join(objects.get(organization_id, key)) == content
-                contents.update([stored(organization_id, 5000)])
-                with owner.acting():
-                    webhooks.rotate_secret(
-                        WebhookEndpoint.objects.get(pk=endpoint.pk), overlap=timedelta(hours=1)
-                    )
-                rounds += 1
+                work()
         except Exception as fault:
             faults.append(fault)
         finally:
@@ -284,8 +301,7 @@ def test_traffic_goes_on_while_keys_are_rotated_and_everything_is_re_encrypted(
     for thread in traffic:
         thread.join()
     assert faults == []
-    assert rounds > 0
-    for key, content in contents.items():
-        assert b"".join(objects.get(organization_id, key)) == content
+    assert rounds
+    house.objects_are_whole()
     with owner.acting():
-        assert WebhookEndpoint.objects.get(pk=endpoint.pk).secret.startswith("whsec_")
+        assert WebhookEndpoint.objects.get(pk=house.endpoint_id).secret.startswith("whsec_")
