@@ -23,7 +23,7 @@ from xdist.scheduler import LoadScopeScheduling
 from config.onemachine import accounts, credentials, environment, install, layout, ports, table
 from config.onemachine.environment import Place
 from config.onemachine.supervisor import Supervisor
-from kernel.crypto.keyring import create_local_keyring
+from kernel.crypto.providers.keyring import create_local_keyring
 
 REPOSITORY = layout.REPOSITORY
 # Fixtures that start something: a store, the platform, a browser, a model server.

@@ -98,8 +98,10 @@ def _secret(key: ApiKey, powers: Powers, *, until: datetime | None = None) -> by
     )
 
 
-def _refusal(refusal: DomainError | None) -> dict[str, str] | None:
-    return {"code": refusal.code, "message": refusal.message} if refusal else None
+def _refusal(refusal: DomainError | None) -> dict[str, Any] | None:
+    if refusal is None:
+        return None
+    return {"code": refusal.code, "message": refusal.message, "status": refusal.status}
 
 
 def _listed(project: Project) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from inference.deployments import execution, happenings, reconciliation, service
 from kernel.events.subscribers import Event, subscriber
 from tenants.access.services import grants, keys, roles
 from tenants.limits.services import bounds
-from tenants.organizations.services import lifecycle, projects
+from tenants.organizations.services import encryption, lifecycle, projects
 from training.registry.models import ModelVersion
 
 CHANGES = (
@@ -26,6 +26,8 @@ ORGANIZATION_CHANGES = (
     lifecycle.CLOSING,
     lifecycle.REOPENED,
     lifecycle.CLOSED,
+    encryption.REFUSED,
+    encryption.RESTORED,
 )
 
 
@@ -51,7 +53,7 @@ def publish_limits(event: Event, *, organization_id: UUID) -> None:
 
 @subscriber(*ORGANIZATION_CHANGES, holds_scope=False)
 def publish_projects(event: Event, *, organization_id: UUID) -> None:
-    """An organization was suspended, closed or let go on: tell the gateways."""
+    """An organization was taken out of service or let go on: tell the gateways."""
     snapshot.publish_projects(organization_id)
 
 

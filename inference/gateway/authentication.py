@@ -65,7 +65,7 @@ class Authenticator:
 def refuse(refusal: Refusal | None) -> None:
     """Raise `Refused` where there is a refusal."""
     if refusal is not None:
-        raise Refused(refusal.code, refusal.message)
+        raise Refused(refusal.code, refusal.message, refusal.status)
 
 
 def _chosen(entry: KeyEntry, named: bytes | None) -> str:

@@ -29,6 +29,7 @@ class Refusal:
 
     code: str
     message: str
+    status: int = 403
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +169,9 @@ def _project(document: dict[str, Any]) -> ProjectEntry:
 
 def _refusal(document: dict[str, Any]) -> Refusal | None:
     refusal = document.get("refusal")
-    return Refusal(str(refusal["code"]), str(refusal["message"])) if refusal else None
+    if not refusal:
+        return None
+    return Refusal(str(refusal["code"]), str(refusal["message"]), int(refusal.get("status", 403)))
 
 
 def _deployment(document: dict[str, Any]) -> Deployment:

@@ -116,9 +116,9 @@ class Refused(GatewayFault):
 
     status, code = 403, "refused"
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, status: int = 403) -> None:
         super().__init__(message)
-        self.code = code
+        self.code, self.status = code, status
 
 
 class ModelNotAllowed(GatewayFault):

@@ -1,6 +1,7 @@
 """Typed reading of environment variables: a missing or wrong one stops the start and says which."""
 
 import os
+import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
@@ -33,14 +34,32 @@ def boolean(name: str, *, default: bool) -> bool:
     return value == "true"
 
 
-def whole_number(name: str, *, default: int) -> int:
+def whole_number(name: str, *, default: int, within: range | None = None) -> int:
     """A whole number, zero or more."""
     value = os.environ.get(name, "")
     if not value:
         return default
     if not value.isdecimal():
         raise ImproperlyConfigured(f"{name} must be a whole number, not '{value}'.")
+    if within is not None and int(value) not in within:
+        raise ImproperlyConfigured(f"{name} must be from {within[0]} to {within[-1]}, not {value}.")
     return int(value)
+
+
+def one_of(name: str, choices: list[str], *, default: str) -> str:
+    """One of these words."""
+    value = text(name, default=default)
+    if value not in choices:
+        raise ImproperlyConfigured(f"{name} must be one of {', '.join(choices)}, not '{value}'.")
+    return value
+
+
+def matching(name: str, pattern: str, what: str) -> str:
+    """A text of this form, or none."""
+    value = text(name, default="")
+    if value and not re.fullmatch(pattern, value):
+        raise ImproperlyConfigured(f"{name} must be {what}, not '{value}'.")
+    return value
 
 
 def words(name: str, *, default: list[str]) -> list[str]:
@@ -71,6 +90,11 @@ def url(name: str, *, default: str) -> str:
     if not parts.scheme or not parts.hostname:
         raise ImproperlyConfigured(f"{name} must be an address like 'scheme://host:port'.")
     return value
+
+
+def optional_url(name: str, *, required: bool = False) -> str:
+    """An address as `url` reads it, or none."""
+    return url(name, default="") if required or os.environ.get(name) else ""
 
 
 def folder(name: str, *, default: Path) -> Path:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from csp.constants import NONCE
+from django.core.exceptions import ImproperlyConfigured
 
 from config import environment as env
 from kernel.telemetry import crashes, logs
@@ -22,7 +23,26 @@ LOOMWORKS_HOME = env.folder("LOOMWORKS_HOME", default=ROOT / "var")
 MODELS_DIR = env.folder("MODELS_DIR", default=LOOMWORKS_HOME / "models")
 SCRATCH_DIR = env.private_folder("SCRATCH_DIR", default=LOOMWORKS_HOME / "scratch")
 SPOOL_DIR = env.private_folder("SPOOL_DIR", default=LOOMWORKS_HOME / "spool")
+
+# Who makes master keys; what another one of these made is still opened by it.
+KEY_PROVIDER = env.one_of("KEY_PROVIDER", ["local", "aws-kms", "vault"], default="local")
 KEYRING_FILE = env.folder("KEYRING_FILE", default=LOOMWORKS_HOME / "secrets" / "keyring.json")
+AWS_KMS_REGION = env.text("AWS_KMS_REGION", default="us-east-1")
+AWS_KMS_ENDPOINT_URL = env.optional_url("AWS_KMS_ENDPOINT_URL")
+AWS_KMS_ACCESS_KEY_ID = env.text("AWS_KMS_ACCESS_KEY_ID", default="")
+AWS_KMS_SECRET_ACCESS_KEY = env.text("AWS_KMS_SECRET_ACCESS_KEY", default="")
+AWS_KMS_SHARED_KEY = env.matching(
+    "AWS_KMS_SHARED_KEY", r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+", "a key's ARN"
+)
+AWS_KMS_DELETION_DAYS = env.whole_number("AWS_KMS_DELETION_DAYS", default=7, within=range(7, 31))
+VAULT_ADDRESS = env.optional_url("VAULT_ADDRESS", required=KEY_PROVIDER == "vault")
+VAULT_MOUNT = env.text("VAULT_MOUNT", default="transit")
+VAULT_NAMESPACE = env.text("VAULT_NAMESPACE", default="")
+VAULT_CA_FILE = env.text("VAULT_CA_FILE", default="")
+VAULT_TOKEN = env.text("VAULT_TOKEN", default="")
+VAULT_TOKEN_FILE = env.text("VAULT_TOKEN_FILE", default="")
+if VAULT_ADDRESS and bool(VAULT_TOKEN) == bool(VAULT_TOKEN_FILE):
+    raise ImproperlyConfigured("VAULT_ADDRESS needs one of VAULT_TOKEN and VAULT_TOKEN_FILE.")
 
 API_KEY_PEPPER = env.hexadecimal("API_KEY_PEPPER", length_bytes=32)
 POD_URL = env.url("POD_URL", default="http://127.0.0.1:8003")
@@ -34,6 +54,10 @@ S3_BUCKET = env.text("S3_BUCKET", default="loomworks")
 S3_ACCESS_KEY_ID = env.text("S3_ACCESS_KEY_ID")
 S3_SECRET_ACCESS_KEY = env.secret("S3_SECRET_ACCESS_KEY", at_least=8)
 S3_REGION = env.text("S3_REGION", default="us-east-1")
+# Encryption by the store itself, under this key of AWS KMS, around our own.
+S3_SSE_KMS_KEY_ID = env.text("S3_SSE_KMS_KEY_ID", default="")
+# A bucket with Object Lock, for what must not be changed for a time.
+S3_LOCKED_BUCKET = env.text("S3_LOCKED_BUCKET", default="")
 
 INSTALLED_APPS = [
     "django.contrib.auth",
@@ -257,6 +281,8 @@ SPECTACULAR_SETTINGS = {
         "MessageRole": "inference.chat.models.Message.ROLES",
         "DeliveryState": "tenants.administration.api.webhooks.DELIVERY_STATES",
         "WebhookDisabledBecause": "tenants.administration.api.webhooks.DISABLED_BECAUSE",
+        "OwnKeyProvider": "tenants.administration.api.encryption_key.PROVIDERS",
+        "ReEncryptionState": "kernel.crypto.models.ReEncryptionState",
         "MessageState": "inference.chat.models.MessageState",
     },
 }

@@ -3,7 +3,7 @@
 from celery import shared_task
 from celery.signals import worker_init
 
-from kernel.crypto import keys
+from kernel.crypto.providers.chosen import chosen
 from kernel.storage import objects
 
 
@@ -16,4 +16,4 @@ def abandon_uploads() -> None:
 @worker_init.connect
 def refuse_an_unusable_keyring(**_: object) -> None:
     """A keyring that must not be used stops the worker's start, not its first task."""
-    keys.provider()
+    chosen()

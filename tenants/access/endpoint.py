@@ -20,10 +20,14 @@ from tenants.access.assurance import SecondFactorRequired, require_recent_sign_i
 from tenants.access.permissions import Permission
 from tenants.access.principal import Principal
 from tenants.organizations.models import Project
-from tenants.organizations.refusals import OrganizationClosing
+from tenants.organizations.refusals import OrganizationClosing, OwnKeyRefused
 
 # One's account and the organization's state are read and chosen whatever state that is.
 OPEN_WHILE_REFUSED = frozenset({Permission.ACCOUNT_USE, Permission.ORGANIZATION_READ})
+# Whoever's own key is refused can see why, and name another way to it.
+MENDING_A_KEY = frozenset(
+    {Permission.ENCRYPTION_KEY_READ, Permission.ENCRYPTION_KEY_WRITE, Permission.AUDIT_READ}
+)
 
 
 class Endpoint(APIView):
@@ -96,6 +100,8 @@ class Endpoint(APIView):
         # Whoever closes an organization can still take their data out, and change their mind.
         closing = isinstance(refusal, OrganizationClosing)
         if closing and (method in SAFE_METHODS or permission is Permission.ORGANIZATION_OWN):
+            return
+        if isinstance(refusal, OwnKeyRefused) and permission in MENDING_A_KEY:
             return
         raise refusal
 

@@ -39,6 +39,9 @@ class Permission(StrEnum):
     # Identity providers, domains and provisioning.
     SSO_READ = "sso.read"
     SSO_WRITE = "sso.write"
+    # The organization's encryption keys, its own master key among them.
+    ENCRYPTION_KEY_READ = "encryption_key.read"
+    ENCRYPTION_KEY_WRITE = "encryption_key.write"
     WEBHOOK_READ = "webhook.read"
     WEBHOOK_WRITE = "webhook.write"
     # Let the platform's operator look at the organization, for a time.
@@ -131,5 +134,7 @@ NEVER_IN_A_PROJECT = frozenset(
         _P.SSO_READ,
         _P.SSO_WRITE,
         _P.SUPPORT_WRITE,
+        _P.ENCRYPTION_KEY_READ,
+        _P.ENCRYPTION_KEY_WRITE,
     }
 )

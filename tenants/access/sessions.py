@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from kernel.errors import DomainError
 from kernel.tenancy.scope import across_tenants, acting_for
 from tenants.access.assurance import has_factor
 from tenants.access.models import Member, User
@@ -10,7 +11,7 @@ from tenants.access.principal import Principal
 from tenants.access.proofs import OWN, Proof, opens
 from tenants.access.standing import projects_for, standing_of
 from tenants.organizations.models import Organization, OrganizationState
-from tenants.organizations.refusals import refusal_in
+from tenants.organizations.refusals import OwnKeyRefused, refusal_in
 
 ORGANIZATION_KEY = "organization_id"
 PROJECT_KEY = "project_id"
@@ -26,6 +27,7 @@ class Membership:
     requires_sso: bool = False
     requires_factor: bool = False
     state_reason: str = ""
+    key_refused: bool = False
 
 
 def memberships_of(user: User) -> list[Membership]:
@@ -33,12 +35,14 @@ def memberships_of(user: User) -> list[Membership]:
     with across_tenants():
         members = list(Member.objects.filter(user=user, deactivated_at=None).order_by("pk"))
         found = {
-            pk: (name, OrganizationState(state), requires_sso, requires_factor, reason)
-            for pk, name, state, requires_sso, requires_factor, reason in Organization.objects.filter(
+            pk: (name, OrganizationState(state), requires_sso, requires_factor, reason, since is not None)
+            for pk, name, state, requires_sso, requires_factor, reason, since in Organization.objects.filter(
                 pk__in=[m.organization_id for m in members]
             )
             .exclude(state=OrganizationState.CLOSED)
-            .values_list("pk", "name", "state", "require_sso", "require_mfa", "state_reason")
+            .values_list(
+                "pk", "name", "state", "require_sso", "require_mfa", "state_reason", "key_refused_at"
+            )
         }
     return [
         Membership(m.organization_id, *found[m.organization_id])
@@ -85,8 +89,13 @@ def principal_for(
         in_projects=standing.in_projects,
         user_id=user.pk,
         lacks_factor=_lacks_factor(user, membership, proof),
-        refusal=refusal_in(membership.state, membership.state_reason),
+        refusal=_refusal(membership),
     )
+
+
+def _refusal(membership: Membership) -> DomainError | None:
+    refusal = refusal_in(membership.state, membership.state_reason)
+    return OwnKeyRefused() if refusal is None and membership.key_refused else refusal
 
 
 def _lacks_factor(user: User, membership: Membership, proof: Proof) -> bool:

@@ -8,4 +8,14 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 300.0,
         "options": {"expires": 300.0},
     },
+    "watch-own-keys": {
+        "task": "tenants.administration.tasks.watch_own_keys",
+        "schedule": 60.0,
+        "options": {"expires": 60.0},
+    },
+    "take-up-re-encryptions": {
+        "task": "tenants.administration.tasks.take_up_re_encryptions",
+        "schedule": 60.0,
+        "options": {"expires": 60.0},
+    },
 }

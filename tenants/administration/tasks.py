@@ -8,7 +8,7 @@ from kernel.events.subscribers import Event, subscriber
 from tenants.access.services import invitations
 from tenants.administration import closing, mails, notices
 from tenants.limits.services import thresholds
-from tenants.organizations.services import lifecycle
+from tenants.organizations.services import encryption, lifecycle, reencryption
 
 # `smtplib`'s faults are among the operating system's.
 MAIL_AWAY = (OSError,)
@@ -42,3 +42,21 @@ def send_closing(event: Event, *, organization_id: UUID) -> None:
 def erase_closed_organizations() -> None:
     """Erase what is left of organizations whose grace period is over."""
     closing.erase_due()
+
+
+@shared_task(name="tenants.administration.tasks.watch_own_keys")
+def watch_own_keys() -> None:
+    """See whether the keys that organizations keep themselves may still be used."""
+    encryption.watch_all()
+
+
+@shared_task(name="tenants.administration.tasks.take_up_re_encryptions")
+def take_up_re_encryptions() -> None:
+    """Go on with re-encryptions that nobody works on."""
+    reencryption.take_up_what_waits()
+
+
+@subscriber(reencryption.DUE, queue="data", holds_scope=False)
+def re_encrypt(event: Event, *, organization_id: UUID) -> None:
+    """Work on a re-encryption for a while."""
+    reencryption.take_a_turn(organization_id)

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from tenants.administration import limit_urls, people_urls, project_urls, webhook_urls
+from tenants.administration import encryption_urls, limit_urls, people_urls, project_urls, webhook_urls
 from tenants.administration.api import domains, identity_providers
 
 ORGANIZATION = "api/v1/organization"
@@ -25,6 +25,7 @@ single_sign_on = [
 
 urlpatterns: list[URLPattern] = [
     *single_sign_on,
+    *encryption_urls.urlpatterns,
     *limit_urls.urlpatterns,
     *people_urls.urlpatterns,
     *project_urls.urlpatterns,

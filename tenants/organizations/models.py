@@ -35,6 +35,8 @@ class Organization(models.Model):
     erase_at = models.DateTimeField(null=True)
     # When nothing of a closed organization was left but this row.
     erased_at = models.DateTimeField(null=True)
+    # Since when the organization's own encryption key refuses its use.
+    key_refused_at = models.DateTimeField(null=True)
     plan = models.CharField(max_length=50, default="free")
     # In OpenAI's words: what is kept of requests, and for how long.
     data_retention = models.CharField(max_length=50, default="zero_data_retention")

@@ -33,6 +33,16 @@ class OrganizationClosed(OrganizationRefused):
     message = "This organization is closed."
 
 
+class OwnKeyRefused(OrganizationRefused):
+    """Its own encryption key may not be used at the moment: nothing of it can be read."""
+
+    code, status = "key_unavailable", 503
+    message = (
+        "The organization's own encryption key refuses its use; whoever manages that key can allow it again."
+    )
+    retry_after_seconds = 60
+
+
 class ProjectArchived(DomainError):
     """The project is archived: nothing is done in it any more."""
 
@@ -58,6 +68,8 @@ def refusal_of(organization: Organization, project: Project | None = None) -> Do
     """Why programs are refused in the organization, or in the project; None where they are not."""
     if (refusal := refusal_in(organization.state, organization.state_reason)) is not None:
         return refusal
+    if organization.key_refused_at is not None:
+        return OwnKeyRefused()
     return ProjectArchived() if project is not None and project.archived_at is not None else None
 
 

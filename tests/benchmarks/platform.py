@@ -13,7 +13,7 @@ from django.db import connections
 from config.onemachine import credentials, environment, layout, ports, table
 from config.onemachine.environment import Place
 from config.onemachine.supervisor import Supervisor
-from kernel.crypto.keyring import create_local_keyring
+from kernel.crypto.providers.keyring import create_local_keyring
 
 
 @contextmanager

@@ -48,6 +48,9 @@ MAY_CROSS_TENANTS = {
     "inference/deployments/reconciliation.py",
     "inference/deployments/snapshot.py",
     "platform/kernel/api/idempotency.py",
+    "platform/kernel/crypto/copies.py",
+    "platform/kernel/crypto/reencryption.py",
+    "platform/kernel/crypto/renewal.py",
     "platform/kernel/events/dispatcher.py",
     "platform/kernel/tenancy/scope.py",
     "platform/kernel/webhooks/leases.py",
@@ -57,6 +60,7 @@ MAY_CROSS_TENANTS = {
     "tenants/datasets/execution.py",
     "tenants/identity/sso/crossings.py",
     "tenants/limits/services/operation.py",
+    "tenants/organizations/services/encryption.py",
     "tenants/organizations/services/erasure.py",
     "training/jobs/execution/leases.py",
 }

@@ -1,4 +1,4 @@
-"""Make the application's bucket as the store's administrator (`python -m config.onemachine.bucket`)."""
+"""Make the application's buckets as the store's administrator (`python -m config.onemachine.bucket`)."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ ALREADY_THERE = {"BucketAlreadyExists", "BucketAlreadyOwnedByYou"}
 
 
 def main() -> None:
-    """Make the bucket that the environment names; one that is there already is fine."""
+    """Make the buckets that the environment names, one with Object Lock; what is there already is fine."""
     client = boto3.client(
         "s3",
         endpoint_url=os.environ["S3_ENDPOINT_URL"],
@@ -20,11 +20,12 @@ def main() -> None:
         region_name=os.environ["S3_REGION"],
         config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 5}),
     )
-    try:
-        client.create_bucket(Bucket=os.environ["S3_BUCKET"])
-    except ClientError as fault:
-        if fault.response["Error"]["Code"] not in ALREADY_THERE:
-            sys.exit(f"The bucket could not be made: {fault}")
+    for name, is_locked in ((os.environ["S3_BUCKET"], False), (os.environ["S3_LOCKED_BUCKET"], True)):
+        try:
+            client.create_bucket(Bucket=name, ObjectLockEnabledForBucket=is_locked)
+        except ClientError as fault:
+            if fault.response["Error"]["Code"] not in ALREADY_THERE:
+                sys.exit(f"The bucket '{name}' could not be made: {fault}")
 
 
 if __name__ == "__main__":

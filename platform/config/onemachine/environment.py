@@ -7,6 +7,7 @@ from config.onemachine.layout import Layout
 from config.onemachine.ports import Ports
 
 S3_BUCKET = "loomworks"
+S3_LOCKED_BUCKET = "loomworks-locked"
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ def application(place: Place) -> dict[str, str]:
         "VALKEY_URL": f"redis://:{credentials.valkey}@127.0.0.1:{ports.valkey}/0",
         "S3_ENDPOINT_URL": f"http://127.0.0.1:{ports.s3}",
         "S3_BUCKET": S3_BUCKET,
+        "S3_LOCKED_BUCKET": S3_LOCKED_BUCKET,
         "S3_ACCESS_KEY_ID": S3_KEY_ID,
         "S3_SECRET_ACCESS_KEY": credentials.s3_secret,
         "S3_REGION": "us-east-1",

@@ -4,7 +4,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from kernel.crypto.keyring import create_local_keyring
+from kernel.crypto.providers.keyring import create_local_keyring
 
 if __name__ == "__main__":
     # Never overwritten: without the keyring, everything that it wraps is lost.

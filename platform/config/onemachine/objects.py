@@ -8,12 +8,14 @@ from pathlib import Path
 
 from config.onemachine import environment, probes, programs
 from config.onemachine.credentials import S3_ADMIN_KEY_ID, S3_KEY_ID
-from config.onemachine.environment import S3_BUCKET, Place
+from config.onemachine.environment import S3_BUCKET, S3_LOCKED_BUCKET, Place
 from config.onemachine.layout import write_private
 from config.onemachine.ports import GRPC_OFFSET, Ports
 from config.onemachine.process import Process
 
 APPLICATION_ACTIONS = ("Read", "Write", "List", "Tagging")
+# Among them to lock what is written; not to go round a lock.
+LOCKING_ACTIONS = (*APPLICATION_ACTIONS, "GetObjectRetention", "PutObjectRetention")
 
 
 def identities(place: Place) -> str:
@@ -25,7 +27,14 @@ def identities(place: Place) -> str:
                 identity(
                     S3_KEY_ID,
                     place.credentials.s3_secret,
-                    [f"{action}:{S3_BUCKET}" for action in APPLICATION_ACTIONS],
+                    [
+                        f"{action}:{bucket}"
+                        for bucket, actions in (
+                            (S3_BUCKET, APPLICATION_ACTIONS),
+                            (S3_LOCKED_BUCKET, LOCKING_ACTIONS),
+                        )
+                        for action in actions
+                    ],
                 ),
             ]
         }
@@ -90,7 +99,7 @@ def sockets(ports: Ports) -> Iterator[Path]:
 
 
 def bucket(place: Place) -> Process:
-    """The step that makes the application's bucket, once."""
+    """The step that makes the application's buckets, once."""
     return Process(
         name="bucket",
         command=(sys.executable, "-m", "config.onemachine.bucket"),
@@ -98,5 +107,5 @@ def bucket(place: Place) -> Process:
         needs=("s3",),
         once=True,
         done=place.layout.s3 / "bucket-made",
-        fingerprint=lambda: S3_BUCKET,
+        fingerprint=lambda: f"{S3_BUCKET} {S3_LOCKED_BUCKET}",
     )

@@ -16,6 +16,7 @@ from uuid import UUID
 from django.apps import apps
 from django.db import models
 
+from kernel.crypto.errors import KeyDestroyed
 from kernel.crypto.fields import open_sealed, seal
 from kernel.tenancy.models import TenantOwned
 
@@ -59,6 +60,16 @@ class SealedColumn(models.BinaryField):  # type: ignore[type-arg]
         if not kept:
             return None
         return open_sealed(row.organization_id, kept, purpose=self.purpose, row_id=row.pk)
+
+    def resealed(self, row: TenantOwned) -> bytes:
+        """The row's value under the key that seals it now: the person's own, or the organization's where that
+        was destroyed. Raises `CiphertextAltered`, `KeyDestroyed`, `KeyUnavailable`.
+        """
+        plaintext = self.opened(row) or b""
+        try:
+            return self.sealed(row, plaintext)
+        except KeyDestroyed:
+            return seal(row.organization_id, plaintext, purpose=self.purpose, row_id=row.pk)
 
 
 class Opened(property, Generic[T]):

@@ -14,6 +14,12 @@ class KeyUnavailable(Unavailable):
     message = "The organization's encryption key cannot be reached at the moment; try again in a few seconds."
 
 
+class KeyRefused(KeyUnavailable):
+    """The keeper of the master keys answers, and says no: the key is disabled, deleted or not for us."""
+
+    message = "The organization's encryption key refuses its use; its administrators can allow it again."
+
+
 class KeyDestroyed(DomainError):
     """The key was destroyed on purpose; what it protected cannot be read again by anybody."""
 

@@ -1,14 +1,18 @@
 """Files that hold secrets: readable by their owner only, published whole or not at all."""
 
+import fcntl
 import os
 import secrets
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from kernel.crypto.errors import KeyringRefused
 
 PRIVATE_MODE = 0o600
-MAX_BYTES = 1 << 20
+# A quarter of a million master keys.
+MAX_BYTES = 64 << 20
 
 
 def random_key(size_bytes: int) -> bytes:
@@ -70,6 +74,28 @@ def publish_private(path: Path, content: bytes, *, replace: bool) -> None:
     finally:
         draft.unlink(missing_ok=True)
     _sync_folder(path.parent)
+
+
+def stamp_of(path: Path) -> tuple[int, ...]:
+    """What differs once the file was published anew; empty where there is none."""
+    try:
+        status = path.stat(follow_symlinks=False)
+    except OSError:
+        return ()
+    return (status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_mode)
+
+
+@contextmanager
+def alone_with(path: Path) -> Iterator[None]:
+    """Be the only process that changes the file; a dead one is no hindrance."""
+    descriptor = os.open(
+        path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_MODE
+    )
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _sync_folder(folder: Path) -> None:

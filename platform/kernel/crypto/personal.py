@@ -1,19 +1,16 @@
 """Sealing of what belongs to a person and to no organization: the secrets of their second factors.
 
 A person may be in several organizations, so their secrets are under a key of the platform's own. It is kept,
-cached and wrapped as an organization's is, under an id that no organization can have.
+cached and wrapped as an organization's is.
 """
 
 import base64
 import binascii
-from uuid import UUID
 
 from kernel.crypto import keys
 from kernel.crypto.errors import CiphertextAltered
+from kernel.crypto.keys import PLATFORM
 from kernel.crypto.values import bind, open_value, seal_value
-
-# Ids of organizations are UUIDv7; this one is none.
-PLATFORM = UUID(int=0)
 
 
 def seal_personal(text: str, *, purpose: str) -> str:

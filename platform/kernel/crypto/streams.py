@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 from typing import Protocol
+from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -35,6 +36,7 @@ from kernel.crypto.values import (
     TAG_BYTES,
     KeyEncryptionKey,
     KeyFinder,
+    key_id_of,
     open_value,
     seal_value,
 )
@@ -125,6 +127,23 @@ def encrypt(
         yield segments.seal(index, plaintext, last=last)
 
 
+def sealed_by(head: Readable) -> UUID:
+    """Which key-encryption key a stream is under; reads its head only. Raises `CiphertextAltered`."""
+    return key_id_of(_split_head(head)[1])
+
+
+def exchange_head(head: Readable, unlock: Unlock, kek: KeyEncryptionKey) -> bytes:
+    """The head of the same stream under another key-encryption key, as long as the one that is read: what
+    follows it stays as it is. Raises `CiphertextAltered` and what `unlock.find_key` raises.
+    """
+    fixed, sealed_key = _split_head(head)
+    data_key = _open_data_key(fixed, sealed_key, unlock)
+    exchanged = seal_value(kek, data_key, fixed + unlock.context)
+    if len(exchanged) != len(sealed_key):
+        raise CiphertextAltered
+    return fixed + len(exchanged).to_bytes(2, "big") + exchanged
+
+
 def decrypt(source: Readable, unlock: Unlock) -> Iterator[bytes]:
     """The plaintext of an encrypted stream, each chunk verified before it is given out.
 
@@ -144,6 +163,8 @@ class StreamReader:
         self._reader = reader
         head = reader.open_at(0, min(MAX_HEADER_BYTES, reader.size_bytes))
         self._segments, self._header_bytes = _read_header(head, unlock)
+        self._find_key = unlock.find_key
+        self._key_id = sealed_by(reader.open_at(0, min(MAX_HEADER_BYTES, reader.size_bytes)))
         body_bytes = reader.size_bytes - self._header_bytes
         if body_bytes < TAG_BYTES:
             raise CiphertextAltered
@@ -154,8 +175,8 @@ class StreamReader:
     def read_range(self, start: int, length: int) -> Iterator[bytes]:
         """The bytes from `start`, `length` of them or as many as there are.
 
-        A range that touches or passes the end verifies the end. Raises `CiphertextAltered`; `ValueError`
-        for a negative start or length.
+        A range that touches or passes the end verifies the end. Raises `CiphertextAltered`, what
+        `unlock.find_key` raises of a key that is gone meanwhile, `ValueError` for a negative start or length.
         """
         if start < 0 or length < 0:
             raise ValueError("A range starts at 0 or later and has no negative length.")
@@ -179,6 +200,8 @@ class StreamReader:
         source = self._reader.open_at(offset, length)
         buffer = memoryview(bytearray(min(sealed_bytes, length)))
         for index in range(first, stop + 1):
+            # However long a reader goes on: a key that was revoked meanwhile opens no further segment.
+            self._find_key(self._key_id)
             sealed = buffer[: _fill(source, buffer)]
             yield index, self._segments.open(index, sealed, last=index == self._count - 1)
 
@@ -199,6 +222,13 @@ def _segments(fixed: bytes, data_key: bytes, context: bytes) -> Segments:
 
 
 def _read_header(source: Readable, unlock: Unlock) -> tuple[Segments, int]:
+    fixed, sealed_key = _split_head(source)
+    data_key = _open_data_key(fixed, sealed_key, unlock)
+    return _segments(fixed, data_key, unlock.context), FIXED_BYTES + 2 + len(sealed_key)
+
+
+def _split_head(source: Readable) -> tuple[bytes, bytes]:
+    """The head's fixed part and the sealed data key."""
     fixed = _read_exactly(source, FIXED_BYTES)
     key_length = int.from_bytes(_read_exactly(source, 2), "big")
     segment_bytes = int.from_bytes(fixed[6:10], "big")
@@ -206,11 +236,14 @@ def _read_header(source: Readable, unlock: Unlock) -> tuple[Segments, int]:
         raise CiphertextAltered
     if key_length > MAX_SEALED_KEY_BYTES:
         raise CiphertextAltered
-    sealed_key = _read_exactly(source, key_length)
+    return fixed, _read_exactly(source, key_length)
+
+
+def _open_data_key(fixed: bytes, sealed_key: bytes, unlock: Unlock) -> bytes:
     data_key = open_value(unlock.find_key, sealed_key, fixed + unlock.context)
     if len(data_key) != KEY_BYTES:
         raise CiphertextAltered
-    return _segments(fixed, data_key, unlock.context), FIXED_BYTES + 2 + key_length
+    return data_key
 
 
 def _cut(source: Readable, size: int) -> Iterator[tuple[int, memoryview, bool]]:

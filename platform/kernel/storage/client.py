@@ -14,7 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
-from kernel.storage.errors import ObjectMissing, StorageUnavailable
+from kernel.storage.errors import LockUnsupported, ObjectMissing, StorageUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -83,6 +83,13 @@ def bucket() -> Bucket:
             region=settings.S3_REGION,
         )
     )
+
+
+def locked_bucket() -> Bucket:
+    """The bucket whose objects are locked for a time. Raises `LockUnsupported` where there is none."""
+    if not settings.S3_LOCKED_BUCKET:
+        raise LockUnsupported
+    return Bucket(bucket().client, settings.S3_LOCKED_BUCKET)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -21,12 +21,14 @@ logger = logging.getLogger(__name__)
 
 RESUMPTIONS = 3
 PREFETCHED_BYTES = 1 << 16
-CHANGED = frozenset({"InvalidRange", "PreconditionFailed", "416", "412"})
+# The object's version as its metadata names it; the ciphertext is bound to it.
+VERSION = "version"
+CHANGED = frozenset({"InvalidRange", "416"})
 
 
 @contextmanager
 def altered_when_changed() -> Iterator[None]:
-    """Objects are written once: another length or content under the same key is not what was written."""
+    """Objects are written once: another length under the same key is not what was written."""
     try:
         yield
     except ClientError as fault:
@@ -38,7 +40,9 @@ def altered_when_changed() -> Iterator[None]:
 class StoredCiphertext:
     """The ciphertext of one object, as `kernel.crypto.streams` reads it (a `RandomReader`).
 
-    The first request brings the size and the first 64 KiB, so that a small object takes one request.
+    The first request brings the size and the first 64 KiB, so that a small object takes one request. Later
+    requests do not insist on the same ETag: re-encryption exchanges the head and leaves the segments, so that
+    who has read the head goes on; any other content fails its verification.
     """
 
     def __init__(self, bucket: Bucket, key: str) -> None:
@@ -50,7 +54,14 @@ class StoredCiphertext:
                 Bucket=bucket.name, Key=key, Range=f"bytes=0-{PREFETCHED_BYTES - 1}"
             )
             self._beginning: bytes = answer["Body"].read()
-        self._etag = answer["ETag"]
+        self.etag = answer["ETag"]
+        metadata = answer.get("Metadata", {})
+        self.version = metadata.get(VERSION, "")
+        # What the store was told of the object besides its bytes.
+        self.kept_as: dict[str, Any] = {"Metadata": metadata} if metadata else {}
+        if "ObjectLockMode" in answer:
+            self.kept_as["ObjectLockMode"] = answer["ObjectLockMode"]
+            self.kept_as["ObjectLockRetainUntilDate"] = answer["ObjectLockRetainUntilDate"]
         self.size_bytes = int(answer.get("ContentRange", "/0").rpartition("/")[2])
 
     def open_at(self, start: int, length: int) -> Readable:
@@ -61,9 +72,9 @@ class StoredCiphertext:
         return ResumableBody(self, start, end)
 
     def request(self, start: int, end: int) -> StreamingBody:
-        """One GET of the bytes from `start` to before `end`, of the very object that was opened."""
+        """One GET of the bytes from `start` to before `end`."""
         answer = self._bucket.client.get_object(
-            Bucket=self._bucket.name, Key=self._key, Range=f"bytes={start}-{end - 1}", IfMatch=self._etag
+            Bucket=self._bucket.name, Key=self._key, Range=f"bytes={start}-{end - 1}"
         )
         return answer["Body"]
 

@@ -10,6 +10,16 @@ class StorageUnavailable(Unavailable):
     message = "The object store does not answer at the moment; try again in a few seconds."
 
 
+class LockUnsupported(StorageUnavailable):
+    """There is no bucket with Object Lock."""
+
+    code = "object_lock_unsupported"
+    message = (
+        "Objects cannot be locked here: the operator must make a bucket with Object Lock and name it in "
+        "S3_LOCKED_BUCKET."
+    )
+
+
 class ObjectMissing(NotFound):
     """There is no such object for this organization."""
 

@@ -3,7 +3,9 @@
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
+from typing import Any
 from uuid import UUID
 
 from botocore.exceptions import ClientError
@@ -11,8 +13,8 @@ from botocore.exceptions import ClientError
 from kernel.crypto import keys
 from kernel.crypto.streams import Readable, StreamReader, Unlock, encrypt
 from kernel.crypto.values import bind
-from kernel.storage.client import Bucket, bucket, code_of, named_faults
-from kernel.storage.downloads import StoredCiphertext
+from kernel.storage.client import Bucket, bucket, code_of, locked_bucket, named_faults
+from kernel.storage.downloads import VERSION, StoredCiphertext
 from kernel.storage.errors import ObjectMissing
 from kernel.storage.names import prefix_of, require_own
 from kernel.storage.uploads import abandon_stale_uploads, upload
@@ -21,15 +23,18 @@ __all__ = [
     "StoredFile",
     "StoredObject",
     "abandon_uploads",
+    "context_of",
     "delete",
     "delete_everything",
     "ensure_bucket",
     "exists",
     "get",
+    "get_locked",
     "get_range",
     "open_object",
     "probe",
     "put",
+    "put_locked",
 ]
 
 BUFFER_BYTES = 1 << 16
@@ -106,10 +111,30 @@ def put(organization_id: UUID, key: str, stream: Readable, *, version: str = "")
     `version`, which must be given again to read. Raises `ForeignObjectKey`, `StorageUnavailable`,
     `KeyDestroyed`, `KeyUnavailable`, and whatever reading the stream raises.
     """
+    return _put(bucket(), organization_id, key, stream, version)
+
+
+def put_locked(
+    organization_id: UUID, key: str, stream: Readable, *, until: datetime, version: str = ""
+) -> StoredObject:
+    """Encrypt and store like `put`, in the bucket with Object Lock: nobody can change or remove what is
+    stored before that moment, whatever their rights (mode COMPLIANCE). Read it with `get_locked`.
+
+    Raises what `put` raises, and `LockUnsupported` where there is no such bucket.
+    """
+    lock = {"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": until}
+    return _put(locked_bucket(), organization_id, key, stream, version, **lock)
+
+
+def _put(
+    store: Bucket, organization_id: UUID, key: str, stream: Readable, version: str, **extra: Any
+) -> StoredObject:
     require_own(organization_id, key)
     source = Measured(stream)
     kek = keys.key_for(organization_id)
-    upload(bucket(), key, encrypt(source, kek, _context(organization_id, key, version)))
+    named = {"Metadata": {VERSION: version}} if version else {}
+    chunks = encrypt(source, kek, context_of(organization_id, key, version))
+    upload(store, key, chunks, **named, **extra)
     return StoredObject(key, source.size_bytes, source.sha256)
 
 
@@ -119,7 +144,15 @@ def get(organization_id: UUID, key: str, *, version: str = "") -> Iterator[bytes
     Raises at once `ForeignObjectKey`, `ObjectMissing`, `StorageUnavailable`, `KeyDestroyed`,
     `KeyUnavailable`; also while reading `CiphertextAltered` and `StorageUnavailable`.
     """
-    reader = _reader(organization_id, key, version)
+    return _whole(_reader(bucket(), organization_id, key, version))
+
+
+def get_locked(organization_id: UUID, key: str, *, version: str = "") -> Iterator[bytes]:
+    """What `put_locked` stored, as `get` gives it. Raises what `get` raises, and `LockUnsupported`."""
+    return _whole(_reader(locked_bucket(), organization_id, key, version))
+
+
+def _whole(reader: StreamReader) -> Iterator[bytes]:
     # One byte more than there is: the end is verified too.
     return reader.read_range(0, reader.size_bytes + 1)
 
@@ -131,12 +164,12 @@ def get_range(
 
     Fetches and verifies the segments of the range only (1 MiB each).
     """
-    return _reader(organization_id, key, version).read_range(start, length)
+    return _reader(bucket(), organization_id, key, version).read_range(start, length)
 
 
 def open_object(organization_id: UUID, key: str, *, version: str = "") -> io.BufferedReader:
     """The plaintext as a seekable binary file, for parsers that want one; raises what `get` raises."""
-    return io.BufferedReader(StoredFile(_reader(organization_id, key, version)), BUFFER_BYTES)
+    return io.BufferedReader(StoredFile(_reader(bucket(), organization_id, key, version)), BUFFER_BYTES)
 
 
 def delete(organization_id: UUID, key: str) -> None:
@@ -211,11 +244,12 @@ def _create_bucket(store: Bucket) -> None:
             raise
 
 
-def _reader(organization_id: UUID, key: str, version: str) -> StreamReader:
+def _reader(store: Bucket, organization_id: UUID, key: str, version: str) -> StreamReader:
     require_own(organization_id, key)
-    unlock = Unlock(keys.finder(organization_id), _context(organization_id, key, version))
-    return StreamReader(StoredCiphertext(bucket(), key), unlock)
+    unlock = Unlock(keys.finder(organization_id), context_of(organization_id, key, version))
+    return StreamReader(StoredCiphertext(store, key), unlock)
 
 
-def _context(organization_id: UUID, key: str, version: str) -> bytes:
+def context_of(organization_id: UUID, key: str, version: str) -> bytes:
+    """What an object's ciphertext is bound to."""
     return bind("object", organization_id, key, version)

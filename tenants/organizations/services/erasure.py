@@ -13,7 +13,7 @@ from django.db import connection, models
 from django.db.models.functions import Now
 
 from kernel.crypto import keys
-from kernel.crypto.models import OrganizationKey
+from kernel.crypto.models import OrganizationKey, RetiredRoot
 from kernel.events.outbox import Happening, emit
 from kernel.ports.erasure import erasers
 from kernel.storage import objects
@@ -24,8 +24,9 @@ from tenants.organizations.services.lifecycle import CLOSED
 
 BATCH = 2_000
 TOMBSTONE_NAME = "Closed organization"
-# Destroyed keys stay as empty rows, so that nobody mistakes what was shredded for something new.
-STAYS = (OrganizationKey,)
+# Destroyed keys stay as empty rows, so that nobody mistakes what was shredded for something new; what is
+# still to be destroyed, until it is.
+STAYS = (OrganizationKey, RetiredRoot)
 
 log = structlog.get_logger()
 

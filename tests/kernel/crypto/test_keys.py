@@ -1,17 +1,19 @@
 """The keys of organizations: one each, made once, cached for minutes, destroyed for good."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID, uuid4
 
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from kernel.crypto import keys
-from kernel.crypto.errors import CiphertextAltered, KeyDestroyed, KeyUnavailable
-from kernel.crypto.keyring import KeyProvider, WrappedKey
+from kernel.crypto import cache as caching
+from kernel.crypto import keys, renewal, wrapping
+from kernel.crypto.errors import CiphertextAltered, KeyDestroyed, KeyRefused, KeyUnavailable
 from kernel.crypto.models import OrganizationKey
+from kernel.crypto.providers import chosen
+from kernel.crypto.providers.interface import Context, KeyProvider
 from kernel.crypto.values import KeyEncryptionKey
 from kernel.tenancy.scope import acting_for
 
@@ -28,15 +30,17 @@ def organization_id() -> Iterator[UUID]:
 class Unreachable:
     """A key provider that does not answer."""
 
-    def wrap(self, key: bytes, context: Mapping[str, str]) -> WrappedKey:
+    def make_root(self, name: str) -> str:
         raise KeyUnavailable
 
-    def unwrap(self, wrapped: WrappedKey, context: Mapping[str, str]) -> bytes:
+    def destroy_root(self, root: str) -> None:
         raise KeyUnavailable
 
+    def wrap(self, root: str, key: bytes, context: Context) -> bytes:
+        raise KeyUnavailable
 
-def _unreachable() -> KeyProvider:
-    return Unreachable()
+    def unwrap(self, root: str, wrapped: bytes, context: Context) -> bytes:
+        raise KeyUnavailable
 
 
 def rows_of(organization_id: UUID) -> list[OrganizationKey]:
@@ -63,7 +67,7 @@ def test_the_database_never_holds_the_key_itself(organization_id: UUID) -> None:
 def test_many_at_once_agree_on_one_key(organization_id: UUID) -> None:
     def use_first(_: int) -> UUID:
         try:
-            return keys._unwrap(keys._newest(organization_id) or keys._create_first(organization_id)).key_id
+            return keys._newest_or_first(organization_id, keys.CONTENT).key_id
         finally:
             connection.close()
 
@@ -108,23 +112,96 @@ def test_a_cached_key_serves_five_minutes_without_its_provider_and_no_longer(
 ) -> None:
     key = keys.key_for(organization_id)
     now = time.monotonic()
-    monkeypatch.setattr(keys, "provider", _unreachable)
+    monkeypatch.setattr(wrapping, "provider_of", lambda root: Unreachable())
     monkeypatch.setattr(keys.cache, "clock", lambda: now + 290)
     assert keys.key_for(organization_id) == key
     monkeypatch.setattr(keys.cache, "clock", lambda: now + 301)
     with pytest.raises(KeyUnavailable):
         keys.key_for(organization_id)
     monkeypatch.undo()
+    keys.cache.forget(organization_id)
+    assert keys.key_for(organization_id) == key
+
+
+def test_a_persons_key_is_kept_no_longer_than_the_key_that_opened_it(
+    organization_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = uuid4()
+    theirs = keys.key_for(organization_id, person)
+    now = time.monotonic()
+    keys.cache.forget(organization_id)
+    monkeypatch.setattr(keys.cache, "clock", lambda: now)
+    keys.finder(organization_id)(_people_key_id(organization_id))
+    monkeypatch.setattr(keys.cache, "clock", lambda: now + 250)
+    assert keys.key_for(organization_id, person) == theirs
+    monkeypatch.setattr(wrapping, "provider_of", lambda root: Unreachable())
+    monkeypatch.setattr(keys.cache, "clock", lambda: now + 301)
+    with pytest.raises(KeyUnavailable):
+        keys.key_for(organization_id, person)
+
+
+def _people_key_id(organization_id: UUID) -> UUID:
+    row = keys.newest(organization_id, keys.PEOPLE)
+    assert row is not None
+    return UUID(str(row.pk))
+
+
+def test_a_provider_that_failed_is_not_asked_again_at_once(
+    organization_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, asked = keys.key_for(organization_id), []
+
+    def nobody(root: str) -> KeyProvider:
+        asked.append(root)
+        return Unreachable()
+
+    keys.cache.forget(organization_id)
+    now = time.monotonic()
+    monkeypatch.setattr(keys.cache, "clock", lambda: now)
+    with monkeypatch.context() as patch:
+        patch.setattr(wrapping, "provider_of", nobody)
+        for _ in range(3):
+            with pytest.raises(KeyUnavailable):
+                keys.key_for(organization_id)
+    assert len(asked) == 1
+    monkeypatch.setattr(keys.cache, "clock", lambda: now + 5.1)
     assert keys.key_for(organization_id) == key
 
 
 def test_a_key_that_cannot_be_wrapped_is_not_stored(
     organization_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keys, "provider", _unreachable)
+    monkeypatch.setattr(wrapping, "chosen", Unreachable)
     with pytest.raises(KeyUnavailable):
         keys.key_for(organization_id)
     assert rows_of(organization_id) == []
+
+
+def test_destroying_while_the_provider_is_away_is_done_later(
+    organization_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys.key_for(organization_id)
+    (row,) = rows_of(organization_id)
+    with monkeypatch.context() as patch:
+        patch.setattr(wrapping, "provider_of", lambda root: Unreachable())
+        with pytest.raises(KeyUnavailable):
+            keys.destroy_keys(organization_id)
+    with pytest.raises(KeyDestroyed):
+        keys.key_for(organization_id)
+    assert organization_id in renewal.due()
+    renewal.settle(organization_id)
+    assert organization_id not in renewal.due()
+    with pytest.raises(KeyRefused):
+        chosen.provider_of(row.provider_key_id).unwrap(row.provider_key_id, bytes(row.wrapped_key), {})
+
+
+def test_destroying_that_is_rolled_back_destroys_nothing(organization_id: UUID) -> None:
+    key = keys.key_for(organization_id)
+    with acting_for(organization_id):
+        keys.destroy_keys(organization_id)
+        transaction.set_rollback(True)
+    keys.cache.forget(organization_id)
+    assert keys.key_for(organization_id) == key
 
 
 def test_a_destroyed_key_is_gone_and_no_new_one_is_made(organization_id: UUID) -> None:
@@ -149,15 +226,11 @@ def test_an_organization_without_a_key_can_be_closed_for_ever_too(organization_i
 
 def test_the_newest_version_seals_and_the_older_ones_still_open(organization_id: UUID) -> None:
     old = keys.key_for(organization_id)
-    context = {"organization_id": str(organization_id), "key_id": str(new_id := uuid4())}
-    wrapped = keys.provider().wrap(b"n" * 32, context)
-    with acting_for(organization_id):
-        OrganizationKey(
-            id=new_id, version=2, wrapped_key=wrapped.ciphertext, provider_key_id=wrapped.provider_key_id
-        ).save()
-    keys.cache.forget(organization_id)
-    assert keys.key_for(organization_id).key_id == new_id
+    new = keys.rotate_key(organization_id)
+    assert keys.key_for(organization_id) == new != old
     assert keys.finder(organization_id)(old.key_id) == old
+    assert [row.version for row in rows_of(organization_id)] == [1, 2]
+    assert len({row.provider_key_id for row in rows_of(organization_id)}) == 1
 
 
 def test_the_database_refuses_a_destroyed_key_that_still_has_bytes(organization_id: UUID) -> None:
@@ -169,9 +242,9 @@ def test_the_database_refuses_a_destroyed_key_that_still_has_bytes(organization_
 
 
 def test_a_full_cache_starts_anew_instead_of_growing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys, "MAX_CACHED", 3)
-    cache = keys.KeyCache()
+    monkeypatch.setattr(caching, "MAX_CACHED", 3)
+    cache = caching.KeyCache()
     places = [uuid4() for _ in range(4)]
     for place in places:
-        cache.put(place, None, KeyEncryptionKey(place, b""))
+        cache.find(place, None, lambda place=place: KeyEncryptionKey(place, b""))
     assert [cache.get(place, None) is not None for place in places] == [False, False, False, True]

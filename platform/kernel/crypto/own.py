@@ -1,0 +1,62 @@
+"""Master keys that organizations keep themselves: how they are asked."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from kernel.crypto.models import OwnKey
+from kernel.crypto.providers import kms, vault
+from kernel.crypto.providers.guarded import guarded_session
+from kernel.crypto.providers.interface import Context, KeyProvider
+from kernel.crypto.providers.tenants_kms import kms_of_tenant
+from kernel.crypto.values import KeyEncryptionKey, KeyFinder, bind, open_value, seal_value
+from kernel.tenancy.scope import acting_for
+
+AWS_KMS, VAULT = "aws_kms", "vault"
+
+
+@dataclass(frozen=True)
+class OuterKey:
+    """A master key of the organization's, around the platform's."""
+
+    own_key_id: UUID
+    provider: KeyProvider
+    root: str
+
+    def wrap(self, wrapped: bytes, context: Context) -> bytes:
+        """Wrap once more. Raises `KeyUnavailable`."""
+        return self.provider.wrap(self.root, wrapped, context)
+
+    def unwrap(self, wrapped: bytes, context: Context) -> bytes:
+        """Undo `wrap`. Raises `KeyUnavailable`, `CiphertextAltered`."""
+        return self.provider.unwrap(self.root, wrapped, context)
+
+
+def find(organization_id: UUID) -> OwnKey | None:
+    """The organization's own key, if it has one."""
+    with acting_for(organization_id):
+        found: OwnKey | None = OwnKey.objects.first()
+    return found
+
+
+def outer_key(own_key: OwnKey, find_key: KeyFinder) -> OuterKey:
+    """The key, asked as the organization lets us; `find_key` finds the platform's keys.
+
+    Raises `KeyRefused`, `KeyUnavailable`.
+    """
+    if own_key.provider == AWS_KMS:
+        keeper: KeyProvider = kms_of_tenant(own_key.key, own_key.role, own_key.organization_id)
+        return OuterKey(own_key.pk, keeper, f"{kms.SCHEME}:{own_key.key}")
+    token = open_value(find_key, bytes(own_key.sealed_token), token_place(own_key)).decode()
+    place = vault.VaultPlace(own_key.address, own_key.mount, own_key.namespace)
+    keeper = vault.VaultTransit(place, lambda: token, guarded_session())
+    return OuterKey(own_key.pk, keeper, f"{vault.SCHEME}:{own_key.key}")
+
+
+def seal_token(own_key: OwnKey, token: str, platform_key: KeyEncryptionKey) -> None:
+    """Put the token into its column, under the platform's key."""
+    own_key.sealed_token = seal_value(platform_key, token.encode(), token_place(own_key)) if token else b""
+
+
+def token_place(own_key: OwnKey) -> bytes:
+    """What the sealed token is bound to."""
+    return bind("own key", own_key.organization_id, str(own_key.pk), "token")
