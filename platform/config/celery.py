@@ -10,6 +10,7 @@ from inference.chat.schedule import SCHEDULE as CHAT
 from inference.deployments.schedule import SCHEDULE as DEPLOYMENTS
 from inference.usage.schedule import SCHEDULE as USAGE
 from kernel.api.schedule import SCHEDULE as API
+from kernel.audit.schedule import SCHEDULE as AUDIT
 from kernel.webhooks.schedule import SCHEDULE as WEBHOOKS
 from tenants.access.schedule import SCHEDULE as ACCESS
 from tenants.administration.schedule import SCHEDULE as ADMINISTRATION
@@ -28,6 +29,7 @@ HOUSEKEEPING: dict[str, dict[str, Any]] = {
 app.conf.beat_schedule = {
     **HOUSEKEEPING,
     **API,
+    **AUDIT,
     **WEBHOOKS,
     **ACCESS,
     **ADMINISTRATION,

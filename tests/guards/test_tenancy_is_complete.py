@@ -48,6 +48,8 @@ MAY_CROSS_TENANTS = {
     "inference/deployments/reconciliation.py",
     "inference/deployments/snapshot.py",
     "platform/kernel/api/idempotency.py",
+    "platform/kernel/audit/checkpoints.py",
+    "platform/kernel/audit/sealing.py",
     "platform/kernel/events/dispatcher.py",
     "platform/kernel/tenancy/scope.py",
     "platform/kernel/webhooks/leases.py",
