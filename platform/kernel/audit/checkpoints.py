@@ -66,7 +66,7 @@ def make_checkpoint(organization_id: UUID) -> AuditCheckpoint | None:
         head = AuditSeal.objects.annotate(now=Now()).order_by("-sequence").first()
         if head is None:
             return None
-        last = AuditCheckpoint.objects.order_by("-entries").first()
+        last: AuditCheckpoint | None = AuditCheckpoint.objects.order_by("-entries").first()
         if last is not None and last.entries == head.sequence + 1:
             return last
         tree = _grown(last, head.sequence + 1)

@@ -8,6 +8,7 @@ what is noted is sealed, in whatever order transactions end, once.
 import threading
 import time
 from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -23,7 +24,7 @@ EVERY_SECONDS = 1.0
 MAX_BACKOFF_SECONDS = 10.0
 # Any number that nothing else in the database locks: two sealers wait for one another.
 SEALER = 7_203_116
-# In the order of `Entry`.
+# What of an entry goes into the chain.
 SEALED_FIELDS = (
     "organization_id",
     "id",
@@ -116,9 +117,11 @@ def note_forgotten() -> int:
     return found
 
 
-def _entry(row: tuple[object, ...]) -> Entry:
-    organization_id, identifier, *rest, commitment, details = row
-    return Entry(organization_id, identifier, *rest, bytes(commitment), details)  # type: ignore[arg-type, call-overload]
+def _entry(row: tuple[Any, ...]) -> Entry:
+    told = dict(zip(SEALED_FIELDS, row, strict=True))
+    # The driver gives a view of the bytes.
+    told["address_commitment"] = bytes(told["address_commitment"])
+    return Entry(**told)
 
 
 def _seal(entries: list[Entry]) -> None:

@@ -1,6 +1,7 @@
 """Chains, checkpoints, and addresses that are erased with their person's key."""
 
 import os
+from typing import Any
 from uuid import UUID
 
 import django.db.models.functions.datetime
@@ -26,7 +27,7 @@ CREATE TRIGGER wait_for_seal AFTER INSERT ON audit_auditentry
 WAIT_NO_MORE = "DROP TRIGGER wait_for_seal ON audit_auditentry; DROP FUNCTION audit_auditentry_wait(); DROP SEQUENCE audit_unsealed_place;"
 
 
-def outside_every_organization(schema_editor, *statements):
+def outside_every_organization(schema_editor: Any, *statements: str) -> None:
     """Run the statements as the owner for whom row-level security is lifted meanwhile."""
     for table in ("audit_auditentry", "audit_unsealedentry"):
         schema_editor.execute(f'ALTER TABLE IF EXISTS "{table}" NO FORCE ROW LEVEL SECURITY')
@@ -36,7 +37,7 @@ def outside_every_organization(schema_editor, *statements):
         schema_editor.execute(f'ALTER TABLE IF EXISTS "{table}" FORCE ROW LEVEL SECURITY')
 
 
-def seal_addresses(apps, schema_editor):
+def seal_addresses(apps: Any, schema_editor: Any) -> None:
     """The addresses of entries that were written before, as they are kept from now on."""
     schema_editor.execute("ALTER TABLE audit_auditentry NO FORCE ROW LEVEL SECURITY")
     schema_editor.execute("ALTER TABLE audit_auditentry DISABLE TRIGGER append_only")
@@ -63,7 +64,7 @@ def seal_addresses(apps, schema_editor):
     schema_editor.execute("ALTER TABLE audit_auditentry FORCE ROW LEVEL SECURITY")
 
 
-def let_old_entries_wait(apps, schema_editor):
+def let_old_entries_wait(apps: Any, schema_editor: Any) -> None:
     """What was written before there were seals is sealed first."""
     outside_every_organization(
         schema_editor,
