@@ -113,18 +113,13 @@ class AuditEntry(TenantOwned):
 
 
 class UnsealedEntry(TenantOwned):
-    """An entry (by its id) that waits for its seal, in the order in which they were written (`place`).
+    """An entry (by its id) that waits for its seal.
 
     The database adds the row with the entry itself: both are committed at once, in whatever order
     transactions end.
     """
 
     holding = Holding(kind="audit_log", erased=Erasure.NOBODY)
-
-    place = models.BigIntegerField(editable=False)
-
-    class Meta:
-        indexes = [models.Index(fields=["place"], name="audit_unsealed_by_place")]
 
     def __str__(self) -> str:
         return str(self.id)

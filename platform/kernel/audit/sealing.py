@@ -5,6 +5,7 @@ organization wait for one another. The database notes each entry as unsealed in 
 what is noted is sealed, in whatever order transactions end, once.
 """
 
+import json
 import threading
 import time
 from collections.abc import Iterable
@@ -16,7 +17,7 @@ from django.db import connection
 
 from kernel.audit.canonical import NOTHING_BEFORE, Entry, Link, entry_hash
 from kernel.audit.checkpoints import CHECKPOINT_SECONDS, make_due_checkpoints
-from kernel.audit.models import AuditEntry, UnsealedEntry
+from kernel.audit.models import UnsealedEntry
 from kernel.tenancy.scope import across_tenants
 
 BATCH = 2_000
@@ -24,20 +25,14 @@ EVERY_SECONDS = 1.0
 MAX_BACKOFF_SECONDS = 10.0
 # Any number that nothing else in the database locks: two sealers wait for one another.
 SEALER = 7_203_116
-# What of an entry goes into the chain.
-SEALED_FIELDS = (
-    "organization_id",
-    "id",
-    "occurred_at",
-    "actor",
-    "action",
-    "target",
-    "outcome",
-    "request_id",
-    "person",
-    "address_commitment",
-    "details",
-)
+# The columns are those of `Entry`, in its order.
+_WAITING = """
+SELECT waiting.id, entry.organization_id, entry.id, entry.occurred_at, entry.actor, entry.action,
+    entry.target, entry.outcome, entry.request_id, entry.person, entry.address_commitment, entry.details
+FROM (SELECT id FROM audit_unsealedentry ORDER BY id LIMIT %s) AS waiting
+LEFT JOIN audit_auditentry AS entry ON entry.id = waiting.id ORDER BY waiting.id
+"""
+_WAIT_NO_MORE = "DELETE FROM audit_unsealedentry WHERE id = ANY(%s::uuid[])"
 _HEADS = """
 SELECT seal.organization_id, seal.sequence, seal.hash
 FROM unnest(%s::uuid[]) AS organization (id) CROSS JOIN LATERAL (
@@ -50,8 +45,8 @@ INSERT INTO audit_auditseal (id, organization_id, sequence, previous_hash, hash)
 SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[], %s::bytea[], %s::bytea[])
 """
 _FORGOTTEN = """
-INSERT INTO audit_unsealedentry (id, organization_id, place)
-SELECT entry.id, entry.organization_id, nextval('audit_unsealed_place') FROM audit_auditentry AS entry
+INSERT INTO audit_unsealedentry (id, organization_id)
+SELECT entry.id, entry.organization_id FROM audit_auditentry AS entry
 WHERE NOT EXISTS (SELECT FROM audit_auditseal AS seal WHERE seal.id = entry.id)
 ON CONFLICT DO NOTHING
 """
@@ -89,19 +84,17 @@ def seal_everything(stopping: threading.Event | None = None) -> int:
 
 def seal_waiting() -> int:
     """Seal up to a batch of entries that wait, in one transaction; answers how many were looked at."""
-    with across_tenants():
+    with across_tenants(), connection.cursor() as cursor:
         if not UnsealedEntry.objects.exists():
             return 0
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [SEALER])
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [SEALER])
         # Looked at under the lock: what another sealer did meanwhile does not wait any more.
-        waiting = list(UnsealedEntry.objects.order_by("place").values_list("pk", flat=True)[:BATCH])
-        rows = AuditEntry.objects.filter(pk__in=waiting).values_list(*SEALED_FIELDS)
-        found = {entry.id: entry for entry in map(_entry, rows)}
-        _seal([found[pk] for pk in waiting if pk in found])
-        # Also of entries that were erased with their organization before their turn.
-        UnsealedEntry.objects.filter(pk__in=waiting).delete()
-    return len(waiting)
+        cursor.execute(_WAITING, [BATCH])
+        rows = cursor.fetchall()
+        # One that was erased with its organization before its turn has no columns.
+        _seal([_entry(row) for row in rows if row[1] is not None])
+        cursor.execute(_WAIT_NO_MORE, [[row[0] for row in rows]])
+    return len(rows)
 
 
 def note_forgotten() -> int:
@@ -118,10 +111,8 @@ def note_forgotten() -> int:
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:
-    told = dict(zip(SEALED_FIELDS, row, strict=True))
-    # The driver gives a view of the bytes.
-    told["address_commitment"] = bytes(told["address_commitment"])
-    return Entry(**told)
+    _, *columns, commitment, details = row
+    return Entry(*columns, bytes(commitment), json.loads(details))
 
 
 def _seal(entries: list[Entry]) -> None:

@@ -67,6 +67,8 @@ def in_a_thread(person: Person, act: Callable[[], Any]) -> Any:
 def test_committed_entries_are_chained_in_order(owner: Person) -> None:
     with owner.acting():
         record("one.act", "thing-1", before={"a": 1}, after={"a": None, "ü": 1.5})
+    time.sleep(0.002)
+    with owner.acting():
         record("another.act", "thing-2")
     assert sealing.seal_everything() > 0
     seals = chain_of(owner)

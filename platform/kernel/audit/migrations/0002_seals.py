@@ -15,16 +15,14 @@ from kernel.tenancy.scope import acting_for
 
 IDENTIFIER = models.UUIDField(default=kernel.ids.uuid7, editable=False, primary_key=True, serialize=False)
 WAIT = """
-CREATE SEQUENCE audit_unsealed_place;
 CREATE FUNCTION audit_auditentry_wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    INSERT INTO audit_unsealedentry (id, organization_id, place)
-    VALUES (NEW.id, NEW.organization_id, nextval('audit_unsealed_place'));
+    INSERT INTO audit_unsealedentry (id, organization_id) VALUES (NEW.id, NEW.organization_id);
     RETURN NULL;
 END $$;
 CREATE TRIGGER wait_for_seal AFTER INSERT ON audit_auditentry
     FOR EACH ROW EXECUTE FUNCTION audit_auditentry_wait();
 """
-WAIT_NO_MORE = "DROP TRIGGER wait_for_seal ON audit_auditentry; DROP FUNCTION audit_auditentry_wait(); DROP SEQUENCE audit_unsealed_place;"
+WAIT_NO_MORE = "DROP TRIGGER wait_for_seal ON audit_auditentry; DROP FUNCTION audit_auditentry_wait();"
 
 
 def outside_every_organization(schema_editor: Any, *statements: str) -> None:
@@ -68,9 +66,7 @@ def let_old_entries_wait(apps: Any, schema_editor: Any) -> None:
     """What was written before there were seals is sealed first."""
     outside_every_organization(
         schema_editor,
-        "INSERT INTO audit_unsealedentry (id, organization_id, place)"
-        " SELECT id, organization_id, nextval('audit_unsealed_place')"
-        " FROM (SELECT id, organization_id FROM audit_auditentry ORDER BY id) AS entry",
+        "INSERT INTO audit_unsealedentry (id, organization_id) SELECT id, organization_id FROM audit_auditentry",
     )
 
 
@@ -88,9 +84,8 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", IDENTIFIER),
                 ("organization_id", models.UUIDField(editable=False)),
-                ("place", models.BigIntegerField(editable=False)),
             ],
-            options={"indexes": [models.Index(fields=["place"], name="audit_unsealed_by_place")]},
+            options={"abstract": False},
         ),
         migrations.CreateModel(
             name="AuditSeal",
@@ -132,8 +127,8 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
-        TenantTable("UnsealedEntry"),
-        TenantTable("AuditSeal"),
+        TenantTable("UnsealedEntry", referred_to=False),
+        TenantTable("AuditSeal", referred_to=False),
         AppendOnly("AuditSeal"),
         TenantTable("AuditCheckpoint"),
         AppendOnly("AuditCheckpoint"),
