@@ -90,7 +90,7 @@ class ConversationView(ObjectEndpoint):
     @extend_schema(responses=ConversationSerializer)
     def get(self, request: Request, conversation_id: str) -> Response:
         conversation = self._find(conversation_id)
-        messages = [show_message(message) for message in services.messages_of(conversation)]
+        messages = [show_message(message) for message in services.read_messages(conversation)]
         return Response({**show_conversation(conversation), "messages": messages})
 
     @extend_schema(request=ConversationChangeSerializer, responses=ConversationSerializer)

@@ -10,7 +10,7 @@ from inference.chat.models import Conversation, MessageState
 from inference.chat.sockets import Socket, on_database
 from inference.gateway.contract import ChatCompleter
 from kernel import ids
-from kernel.audit.log import Actor, acting_as
+from kernel.audit.log import acting_as, record
 from kernel.errors import InvalidRequest, NotFound
 from kernel.tenancy.scope import acting_for
 from tenants.access.permissions import Permission
@@ -84,6 +84,7 @@ class ChatConsumer(Socket):
         if visitor is None:
             raise NotFound
         self.visitor = visitor
+        await on_database(self._record_opening)
 
     async def told(self, frame: Frame) -> None:
         match frame.get("type"):
@@ -104,11 +105,20 @@ class ChatConsumer(Socket):
             raise InvalidRequest("'client_id' must be a short text.", param="client_id")
         if not await self.check():
             return
-        begun = await on_database(_begin, self.visitor.principal, self.conversation_id, frame.get("content"))
+        begun = await on_database(self._begin, frame.get("content"))
         generation.start(self._gateway, begun.order)
         await self.show({"type": "message.created", "message": begun.question, "client_id": client_id})
         await self.show({"type": "message.started", "message": begun.answer})
         self._follow(begun.order.message_id, 0)
+
+    def _begin(self, content: Any) -> services.Begun:
+        principal = self.visitor.principal
+        with acting_as(self.actor), acting_for(principal.organization_id):
+            return services.send_message(principal, self.conversation_id, content)
+
+    def _record_opening(self) -> None:
+        with acting_as(self.actor), acting_for(self.visitor.principal.organization_id):
+            record("conversation.read", ids.render("conv", self.conversation_id), through="socket")
 
     def _stop(self, message_id: UUID) -> None:
         with acting_for(self.visitor.principal.organization_id):
@@ -143,11 +153,6 @@ class ChatConsumer(Socket):
                 await self.show(frame)
         except Exception as fault:
             await self.refuse(fault, message_id=message_id)
-
-
-def _begin(principal: Principal, conversation_id: UUID, content: Any) -> services.Begun:
-    with acting_as(Actor(principal.actor)), acting_for(principal.organization_id):
-        return services.send_message(principal, conversation_id, content)
 
 
 def _require_message(principal: Principal, conversation_id: UUID, message_id: UUID) -> None:

@@ -86,18 +86,28 @@ def start_conversation(principal: Principal, model: str) -> Conversation:
         project_id=principal.project_id, created_by_id=principal.user_id, model=model
     )
     conversation.refresh_from_db()
+    record("conversation.create", conversation.public_id, model=model)
     tell(CREATED, conversation)
     return conversation
 
 
 def change_conversation(conversation: Conversation, principal: Principal, changes: dict[str, str]) -> None:
     """Rename a conversation or let another model go on. Raises `InvalidRequest`, `NotFound`."""
+    before = conversation.model
     if "title" in changes:
         conversation.title = _valid(changes["title"], "title", MAX_TITLE_CHARACTERS)
     if "model" in changes:
         require_model(principal, changes["model"])
         conversation.model = changes["model"]
     conversation.save(update_fields=["sealed_title", "model"])
+    # The title is content: that it changed is recorded, not what it was or is.
+    record(
+        "conversation.update",
+        conversation.public_id,
+        changed=sorted(changes),
+        before={"model": before},
+        after={"model": conversation.model},
+    )
     touch(conversation)
 
 
@@ -149,8 +159,9 @@ def stop_answer(message: Message) -> None:
         raise Unavailable("The answer cannot be stopped at the moment; try again.") from fault
 
 
-def messages_of(conversation: Conversation) -> list[Message]:
-    """The messages in order; an answer whose process died is shown as failed."""
+def read_messages(conversation: Conversation) -> list[Message]:
+    """The messages in order, which is recorded; an answer whose process died is shown as failed."""
+    record("conversation.read", conversation.public_id)
     for message in Message.objects.filter(conversation=conversation, state=MessageState.STREAMING):
         settle_if_interrupted(message)
     return list(Message.objects.filter(conversation=conversation).order_by("position"))

@@ -14,15 +14,18 @@ import orjson
 import structlog
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
 from django.db import OperationalError
 from psycopg_pool import PoolTimeout
 from rest_framework.utils.encoders import JSONEncoder
 
 from inference.chat.following import Frame, error_frame
 from inference.chat.visitors import Visitor, comes_from_our_pages, recognise
+from kernel.addresses import client_address
+from kernel.audit.log import Actor
 from kernel.errors import DomainError, InvalidRequest, PayloadTooLarge, Unavailable
 from kernel.events.dispatcher import group_of
-from kernel.ids import render
+from kernel.ids import render, uuid7
 
 FOREIGN_ORIGIN = 4403
 NO_SESSION = 4401
@@ -47,6 +50,7 @@ class Socket(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._request_id = render("req", uuid7())
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def opened(self) -> None:
@@ -96,6 +100,16 @@ class Socket(AsyncWebsocketConsumer):  # type: ignore[misc]
         """Who the session stands for now."""
         session = self.scope.get("session")
         return await on_database(recognise, getattr(session, "session_key", None), self.project_id)
+
+    @property
+    def actor(self) -> Actor:
+        """The person as the actor of what is done through this socket."""
+        headers = dict(self.scope.get("headers", []))
+        remote, _ = self.scope.get("client") or ("", 0)
+        forwarded = headers.get(b"x-forwarded-for", b"").decode("latin-1")
+        address = client_address(remote, forwarded, settings.TRUSTED_PROXIES)
+        principal = self.visitor.principal
+        return Actor(principal.actor, address, self._request_id, principal.person)
 
     async def check(self) -> bool:
         """Recognise the person again; closes the socket and answers False when there is no one."""

@@ -14,6 +14,8 @@ from inference.deployments.drivers.embedded import EmbeddedDriver
 from inference.deployments.drivers.interface import Driver, LoadFault
 from inference.deployments.happenings import FAILED, READY, tell
 from inference.deployments.models import Deployment, DeploymentState
+from kernel import ids
+from kernel.audit.log import record
 from kernel.errors import DomainError, Unavailable
 from kernel.storage import objects
 from kernel.tenancy.scope import acting_for
@@ -47,12 +49,13 @@ class ArtifactUnreadable(LoadFault):
 
 @dataclass(frozen=True)
 class Target:
-    """What one load is about; `object_key` is None for the base model itself."""
+    """What one load is about; `object_key` is None and `model_version` empty for the base model itself."""
 
     organization_id: UUID
     deployment_id: UUID
     digest: str
     object_key: str | None
+    model_version: str
 
     @property
     def identity(self) -> str:
@@ -125,12 +128,16 @@ def _target(organization_id: UUID, deployment_id: UUID) -> Target:
             deployment_id=deployment_id,
             digest=version.digest if version else base.digest,
             object_key=version.object_key if version else None,
+            model_version=version.public_id if version else "",
         )
 
 
 def _bring(target: Target) -> None:
     where = driver()
     if target.object_key is not None and not where.look().serves(target.identity):
+        with acting_for(target.organization_id):
+            deployment = ids.render(Deployment.prefix, target.deployment_id)
+            record("model_version.read", target.model_version, deployment=deployment)
         where.push(target.identity, _archive(target.organization_id, target.object_key))
     where.probe(target.identity)
 

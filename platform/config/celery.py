@@ -10,6 +10,7 @@ from inference.chat.schedule import SCHEDULE as CHAT
 from inference.deployments.schedule import SCHEDULE as DEPLOYMENTS
 from inference.usage.schedule import SCHEDULE as USAGE
 from kernel.api.schedule import SCHEDULE as API
+from kernel.audit.schedule import SCHEDULE as AUDIT
 from kernel.crypto.schedule import SCHEDULE as CRYPTO
 from kernel.webhooks.schedule import SCHEDULE as WEBHOOKS
 from tenants.access.schedule import SCHEDULE as ACCESS
@@ -30,6 +31,7 @@ app.conf.beat_schedule = {
     **HOUSEKEEPING,
     **API,
     **CRYPTO,
+    **AUDIT,
     **WEBHOOKS,
     **ACCESS,
     **ADMINISTRATION,

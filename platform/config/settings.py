@@ -43,6 +43,7 @@ VAULT_TOKEN = env.text("VAULT_TOKEN", default="")
 VAULT_TOKEN_FILE = env.text("VAULT_TOKEN_FILE", default="")
 if VAULT_ADDRESS and bool(VAULT_TOKEN) == bool(VAULT_TOKEN_FILE):
     raise ImproperlyConfigured("VAULT_ADDRESS needs one of VAULT_TOKEN and VAULT_TOKEN_FILE.")
+SIGNING_KEY_FILE = env.folder("SIGNING_KEY_FILE", default=LOOMWORKS_HOME / "secrets" / "signing.json")
 
 API_KEY_PEPPER = env.hexadecimal("API_KEY_PEPPER", length_bytes=32)
 POD_URL = env.url("POD_URL", default="http://127.0.0.1:8003")

@@ -8,6 +8,7 @@ EVENTS = {
     "inference.deployment.ready.v1": "A deployment answers.",
     "inference.deployment.started.v1": "A deployment was asked to come up.",
     "inference.deployment.stopped.v1": "A deployment was stopped.",
+    "kernel.audit.checkpointed.v1": "A checkpoint of the audit log was signed; keep what it says.",
     "kernel.webhook.disabled.v1": "A webhook was disabled, because its server is gone or has long failed.",
     "tenants.api_key.changed.v1": "An API key was changed.",
     "tenants.api_key.created.v1": "An API key was made.",

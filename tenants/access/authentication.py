@@ -110,6 +110,7 @@ def principal_of_key(header: str, project: str | None, *, address: str = "") -> 
         permissions=powers.everywhere if chosen is None else powers.in_projects[chosen],
         everywhere=powers.everywhere,
         key_id=UUID(str(key.pk)),
+        made_by=None if key.service_account_id else key.created_by_id,
         allowed_models=frozenset(key.allowed_models),
     )
 

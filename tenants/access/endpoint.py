@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 
 from kernel import ids
 from kernel.api import door, idempotency
-from kernel.api.callers import address_of
+from kernel.api.callers import actor_of
 from kernel.audit.log import Actor, acting_as, record, record_denial
 from kernel.errors import NotFound, PermissionDenied, Unauthenticated
 from kernel.tenancy.scope import acting_for
@@ -155,8 +155,7 @@ class Endpoint(APIView):
             return idempotency.answer_once(call, request, act)
 
     def _actor(self) -> Actor:
-        request = self.request._request
-        return Actor(self.principal.actor, address_of(request), request.META.get("REQUEST_ID", ""))
+        return actor_of(self.request._request, self.principal.actor, self.principal.person)
 
 
 class OrganizationEndpoint(Endpoint):

@@ -9,8 +9,8 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from kernel.api import door
-from kernel.api.callers import address_of
-from kernel.audit.log import Actor, acting_as
+from kernel.api.callers import actor_of
+from kernel.audit.log import acting_as
 from kernel.errors import PermissionDenied, Unauthenticated
 from tenants.access.endpoint import Endpoint
 from tenants.access.models import User
@@ -52,9 +52,7 @@ class OperatorEndpoint(Endpoint):
 
     @contextmanager
     def _door(self) -> Iterator[None]:
-        request = self.request._request
-        actor = Actor(self.operator.public_id, address_of(request), request.META.get("REQUEST_ID", ""))
-        with acting_as(actor):
+        with acting_as(actor_of(self.request._request, self.operator.public_id, self.operator.pk)):
             yield
 
     def _answer(self, request: Request, act: Callable[[], Any]) -> Any:

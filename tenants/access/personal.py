@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from kernel.api import door
-from kernel.api.callers import address_of
+from kernel.api.callers import actor_of
 from kernel.audit.log import Actor, acting_as
 from kernel.errors import Unauthenticated
 from tenants.access.endpoint import Endpoint
@@ -73,5 +73,4 @@ class PersonEndpoint(Endpoint):
         return act()
 
     def _actor(self) -> Actor:
-        request = self.request._request
-        return Actor(self.person.public_id, address_of(request), request.META.get("REQUEST_ID", ""))
+        return actor_of(self.request._request, self.person.public_id, self.person.pk)

@@ -25,6 +25,8 @@ class Principal:
     in_projects: Mapping[UUID, frozenset[Permission]] = field(default_factory=dict)
     user_id: UUID | None = None
     key_id: UUID | None = None
+    # Who made the key that calls; a service account's key stands for nobody.
+    made_by: UUID | None = None
     # The only models that the key may use; empty restricts nothing.
     allowed_models: frozenset[str] = frozenset()
     # The organization requires a second factor, and the person has none yet: nothing else answers.
@@ -51,6 +53,11 @@ class Principal:
         if self.key_id is not None:
             return ids.render("key", self.key_id)
         return ids.render("user", self.user_id) if self.user_id else "system"
+
+    @property
+    def person(self) -> UUID | None:
+        """Who stands behind the call, in person or by a key of theirs."""
+        return self.user_id or self.made_by
 
     def must(self, permission: Permission) -> None:
         """Raise `PermissionDenied` unless the caller has the permission in the chosen project."""

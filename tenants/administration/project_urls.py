@@ -4,6 +4,7 @@ from django.urls import path
 
 from tenants.administration.api import (
     admin_keys,
+    audit_exports,
     audit_logs,
     policies,
     project_keys,
@@ -30,4 +31,7 @@ urlpatterns = [
     path(f"{ORGANIZATION}/admin_api_keys", admin_keys.AdminKeysView.as_view()),
     path(f"{ORGANIZATION}/admin_api_keys/<str:key_id>", admin_keys.AdminKeyView.as_view()),
     path(f"{ORGANIZATION}/audit_logs", audit_logs.AuditLogsView.as_view()),
+    path("api/v1/audit-log/checkpoints", audit_exports.AuditCheckpointsView.as_view()),
+    path("api/v1/audit-log/export", audit_exports.AuditExportView.as_view()),
+    path("api/v1/audit-log/public-keys", audit_exports.SigningKeysView.as_view()),
 ]

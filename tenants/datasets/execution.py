@@ -14,6 +14,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from kernel import ids
+from kernel.audit.log import record
 from kernel.storage import objects
 from kernel.storage.names import object_key
 from kernel.tenancy.scope import across_tenants, acting_for
@@ -207,6 +208,7 @@ def _version(file: File, outcome: Outcome) -> DatasetVersion:
         bytes=made.bytes,
         object_key=made.key,
     )
+    record("dataset_version.create", version.public_id, file=file.public_id, rows=version.rows)
     return version
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from kernel.api.callers import address_of
+from kernel.api import callers
 from kernel.audit.log import Actor, acting_as, record, record_denial
 from kernel.events.outbox import Happening, emit
 from kernel.tenancy.scope import acting_for
@@ -21,8 +21,9 @@ SESSION = "session"
 
 def actor_of(request: HttpRequest, user: User | None) -> Actor:
     """The person as the actor of this request; whoever was not recognised acts as nobody."""
-    name = user.public_id if user else "system"
-    return Actor(name, address_of(request), request.META.get("REQUEST_ID", ""))
+    if user is None:
+        return callers.actor_of(request, "system")
+    return callers.actor_of(request, user.public_id, user.pk)
 
 
 def record_everywhere(request: HttpRequest, user: User, action: str, **details: Any) -> None:
@@ -38,7 +39,7 @@ def record_refusal_everywhere(request: HttpRequest, user: User, action: str, **d
 def tell_sessions_ended(user: User) -> None:
     """Have every open socket of the person look at once whether its session still stands for anyone."""
     ended = Happening(SESSION_ENDED, user.pk, resource=SESSION, resource_id=user.public_id)
-    _everywhere(Actor(user.public_id), user, lambda: emit(ended))
+    _everywhere(Actor(user.public_id, person=user.pk), user, lambda: emit(ended))
 
 
 def _everywhere(actor: Actor, user: User, write: Callable[[], None]) -> None:

@@ -51,6 +51,8 @@ MAY_CROSS_TENANTS = {
     "platform/kernel/crypto/copies.py",
     "platform/kernel/crypto/reencryption.py",
     "platform/kernel/crypto/renewal.py",
+    "platform/kernel/audit/checkpoints.py",
+    "platform/kernel/audit/sealing.py",
     "platform/kernel/events/dispatcher.py",
     "platform/kernel/tenancy/scope.py",
     "platform/kernel/webhooks/leases.py",

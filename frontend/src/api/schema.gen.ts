@@ -110,6 +110,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/audit-log/checkpoints": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description What was signed of the log, newest first. */
+        get: operations["audit_log_checkpoints_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit-log/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The log up to now as JSON Lines, to be verified offline; see docs/audit.md. */
+        get: operations["audit_log_export_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit-log/public-keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The public keys, to verify with. Keep them: who alters a log could give other keys later. */
+        get: operations["audit_log_public_keys_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/base-models": {
         parameters: {
             query?: never;
@@ -2080,6 +2131,23 @@ export interface components {
             } | null;
             assignment_sources: components["schemas"]["Source"][] | null;
         };
+        /** @description What the platform signed of the log. */
+        AuditCheckpoint: {
+            id: string;
+            entries: number;
+            /** Format: date-time */
+            made_at: string;
+            document: string;
+            key_id: string;
+            signature: string;
+        };
+        AuditCheckpointPage: {
+            object: string;
+            data: components["schemas"]["AuditCheckpoint"][];
+            has_more: boolean;
+            first_id: string | null;
+            last_id: string | null;
+        };
         /** @description One event; its details lie under its type's name. */
         AuditLog: {
             id: string;
@@ -3191,6 +3259,16 @@ export interface components {
             acs_url: string | null;
             entity_id: string | null;
         };
+        /** @description A key that the platform signs with, or signed with before. */
+        PublicKey: {
+            id: string;
+            pem: string;
+            current: boolean;
+        };
+        /** @description All of them. */
+        PublicKeys: {
+            data: components["schemas"]["PublicKey"][];
+        };
         /** @description The rates of one model in one project: the strictest that apply to everybody there. */
         RateLimit: {
             object: string;
@@ -3836,6 +3914,108 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["NewApiKey"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    audit_log_checkpoints_list: {
+        parameters: {
+            query?: {
+                /** @description The id after which the page begins. */
+                after?: string;
+                /** @description How many at most; 20 unless told. */
+                limit?: number;
+                /** @description Newest first (desc) unless told. */
+                order?: "asc" | "desc";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditCheckpointPage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    audit_log_export_retrieve: {
+        parameters: {
+            query?: {
+                /** @description Show these acts: `file.download`. */
+                action?: string[];
+                /** @description Show what these did: `user-…`, `key_…`. */
+                actor?: string[];
+                /** @description Show entries from then on (RFC 3339). */
+                since?: string;
+                /** @description Show what was done to these: `file-…`. */
+                target?: string[];
+                /** @description Show entries before then (RFC 3339). */
+                until?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/jsonl": string;
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    audit_log_public_keys_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PublicKeys"];
                 };
             };
             /** @description A refusal. */

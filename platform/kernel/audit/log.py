@@ -1,23 +1,34 @@
 """Write the audit log."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+from uuid import UUID
 
+import structlog
 from django.db import transaction
 
+from kernel.audit.canonical import SALT_BYTES
 from kernel.audit.models import AuditEntry
+from kernel.crypto.errors import KeyUnavailable
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
 class Actor:
-    """Who acts: `user-…`, `key_…` or `system`, and from which address, in which request."""
+    """Who acts: `user-…`, `key_…` or `system`, and from which address, in which request.
+
+    `person` stands behind the actor: the one who is signed in, or who made the key.
+    """
 
     name: str = "system"
     address: str = ""
     request_id: str = ""
+    person: UUID | None = None
 
 
 _actor: ContextVar[Actor | None] = ContextVar("audit_actor", default=None)
@@ -33,6 +44,13 @@ def acting_as(actor: Actor) -> Iterator[None]:
         _actor.reset(token)
 
 
+@contextmanager
+def acting_by_name(name: str) -> Iterator[None]:
+    """What is recorded inside is this other actor's (an identity provider's, say), in the same request."""
+    with acting_as(replace(_actor.get() or Actor(), name=name, person=None)):
+        yield
+
+
 def record(action: str, target: str, **details: Any) -> None:
     """Record that the current actor did `action` on `target`, in the transaction of the act itself."""
     _write(action, target, "allowed", details)
@@ -46,12 +64,25 @@ def record_denial(action: str, target: str, **details: Any) -> None:
 
 def _write(action: str, target: str, outcome: str, details: dict[str, Any]) -> None:
     actor = _actor.get() or Actor()
-    AuditEntry.objects.create(
+    entry = AuditEntry(
         actor=actor.name,
+        person=actor.person,
         action=action,
         target=target,
         outcome=outcome,
-        address=actor.address,
         request_id=actor.request_id,
         details=details,
     )
+    if actor.address:
+        _keep_address(entry, actor.address)
+    entry.save(force_insert=True)
+
+
+def _keep_address(entry: AuditEntry, address: str) -> None:
+    try:
+        entry.keep_address(os.urandom(SALT_BYTES), address)
+    except KeyUnavailable:
+        # The act is recorded all the same, and the request's id leads to the address in the web server's
+        # log: whoever takes their key away must not lock themselves out of what sets it right.
+        entry.address_commitment = b""
+        log.warning("audit.address_not_kept", organization_id=str(entry.organization_id))

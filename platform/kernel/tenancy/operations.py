@@ -55,15 +55,22 @@ class TenantTable(TableRule):
     """Row-level security by organization, forced on the owner too, and the target of composite keys.
 
     `column` is the one that holds the organization (`id` on the organization's own table);
-    `organization_table` adds a foreign key to it.
+    `organization_table` adds a foreign key to it. A table that nothing refers to, and to which every write of
+    a log adds, is spared the target's index by `referred_to=False`.
     """
 
     def __init__(
-        self, model_name: str, *, column: str = "organization_id", organization_table: str | None = None
+        self,
+        model_name: str,
+        *,
+        column: str = "organization_id",
+        organization_table: str | None = None,
+        referred_to: bool = True,
     ) -> None:
         super().__init__(model_name)
         self.column = column
         self.organization_table = organization_table
+        self.referred_to = referred_to
 
     def forwards(self, model: Any) -> list[str]:
         table = model._meta.db_table
@@ -73,7 +80,7 @@ class TenantTable(TableRule):
             f'ALTER TABLE "{table}" FORCE ROW LEVEL SECURITY',
             f'CREATE POLICY tenant ON "{table}" USING ({rule}) WITH CHECK ({rule})',
         ]
-        if self.column != "id":
+        if self.column != "id" and self.referred_to:
             statements.append(
                 f'ALTER TABLE "{table}" ADD CONSTRAINT "{table}_tenant_key" UNIQUE ({self.column}, id)'
             )

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from celery import Task, shared_task
 
+from kernel.audit.log import Actor, acting_as
 from kernel.tenancy.scope import NoTenant, acting_for
 
 HEADER = "organization_id"
@@ -25,11 +26,13 @@ def tenant_task(
         @wraps(function)
         def door(task: Task[Any, Any], *args: Any, **kwargs: Any) -> None:
             organization_id = _organization_of(task)
-            if not holds_scope:
-                function(*args, organization_id=organization_id, **kwargs)
-                return
-            with acting_for(organization_id):
-                function(*args, **kwargs)
+            # What a task does, the platform does; its message's id leads to why.
+            with acting_as(Actor(request_id=task.request.id or "")):
+                if not holds_scope:
+                    function(*args, organization_id=organization_id, **kwargs)
+                    return
+                with acting_for(organization_id):
+                    function(*args, **kwargs)
 
         name = f"{function.__module__}.{function.__name__}"
         make: Any = shared_task(bind=True, name=name, **options)

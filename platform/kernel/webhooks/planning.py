@@ -50,7 +50,9 @@ def delivery_of(
 
 
 def payload_of(event: OutboxEvent) -> dict[str, Any]:
-    """What the customer is told: which of their objects it was, and never what is in it."""
+    """What the customer is told: which of their objects it was, and never what is in it; beside that what
+    the event itself says is to be told.
+    """
     project = ids.render("proj", event.project_id) if event.project_id else None
     return payload(
         event.name,
@@ -59,6 +61,7 @@ def payload_of(event: OutboxEvent) -> dict[str, Any]:
         id=event.resource_id or None,
         project_id=project,
         organization_id=ids.render("org", event.organization_id),
+        **event.payload.get("told", {}),
     )
 
 

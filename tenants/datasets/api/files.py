@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 import orjson
 from django.db.models import QuerySet
-from django.http import StreamingHttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
@@ -16,6 +15,7 @@ from kernel import ids
 from kernel.api.pages import page, page_shape, read_whole_number
 from kernel.api.parsers import StrictJSONParser
 from kernel.api.schema import PAGING, whole_number
+from kernel.api.streams import Streamed
 from kernel.audit.log import record
 from kernel.errors import NotFound
 from kernel.storage import objects
@@ -106,7 +106,7 @@ class FileContentView(ObjectEndpoint):
             file = _file(self.principal, file_id)
             record("file.download", file.public_id)
         content = objects.get(self.principal.organization_id, file.object_key)
-        response = StreamingHttpResponse(content, content_type="application/octet-stream")
+        response = Streamed(content, content_type="application/octet-stream")
         response["Content-Length"] = str(file.bytes)
         response["Content-Disposition"] = f'attachment; filename="{file.public_id}"'
         return response
@@ -132,6 +132,9 @@ class FileValidationView(ObjectEndpoint):
             file = _file(self.principal, file_id)
             found = Validation.objects.filter(file=file).first()
             version = DatasetVersion.objects.filter(file=file).first()
+            if found and found.problems_key:
+                # Problems quote the rows that have them.
+                record("file.read", file.public_id, what="problems", offset=offset, limit=limit)
         problems: list[Any] = []
         if found and found.problems_key:
             stored = objects.open_object(self.principal.organization_id, found.problems_key)

@@ -6,7 +6,7 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
 from kernel import ids
-from kernel.audit.log import Actor, acting_as, record
+from kernel.audit.log import acting_by_name, record
 from tenants.access.addresses import BadAddress, LookAlikeAddress, normalise
 from tenants.access.models import Group, GroupMember, Member, User
 from tenants.access.permissions import Role
@@ -119,7 +119,7 @@ def _membership(provider: IdentityProvider, user: User) -> Member:
         ) from None
     if member is not None:
         return member
-    with acting_as(Actor(provider.public_id)):
+    with acting_by_name(provider.public_id):
         return people.add_member(user, Role(provider.default_role))
 
 
@@ -145,7 +145,7 @@ def _sort_into_groups(provider: IdentityProvider, member: Member, asserted: Asse
     named = {provider.group_map[value] for value in asserted.groups if value in provider.group_map}
     wanted = {public_id: _group(public_id) for public_id in set(provider.group_map.values())}
     inside = set(GroupMember.objects.filter(member=member).values_list("group_id", flat=True))
-    with acting_as(Actor(provider.public_id)):
+    with acting_by_name(provider.public_id):
         for public_id, group in wanted.items():
             if group is None or group.scim_managed:
                 continue

@@ -22,7 +22,8 @@ BACKEND = "tenants.access.backends.EmailBackend"
 def enter(request: HttpRequest, provider: IdentityProvider, asserted: Asserted, *, to: str) -> HttpResponse:
     """Sign the person in and send them on. Raises `SignInRefused`."""
     with acting_for(provider.organization_id):
-        user = arrival.receive(provider, asserted).user
+        with acting_as(trail.actor_of(request, None)):
+            user = arrival.receive(provider, asserted).user
         with acting_as(trail.actor_of(request, user)):
             record("session.sign_in", user.public_id, method=METHOD, provider=provider.public_id)
     open_session(request, user, provider)

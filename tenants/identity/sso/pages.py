@@ -21,8 +21,8 @@ from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 
 from kernel import ids
-from kernel.api.callers import address_of
-from kernel.audit.log import Actor, acting_as, record_denial
+from kernel.api.callers import actor_of
+from kernel.audit.log import acting_as, record_denial
 from kernel.errors import DomainError, Unavailable
 from kernel.tenancy.scope import acting_for
 from tenants.identity.models import IdentityProvider, ProviderKind
@@ -78,8 +78,7 @@ class SignOnPage(View):
         cache.add(key, 0, timeout=60)
         if cache.incr(key) > DENIALS_PER_MINUTE:
             return
-        actor = Actor("system", address_of(request), request.META.get("REQUEST_ID", ""))
-        with acting_as(actor), acting_for(self.organization_id):
+        with acting_as(actor_of(request, "system")), acting_for(self.organization_id):
             record_denial("session.sign_in", self.kwargs["provider_id"], method="sso", reason=fault.code)
 
 

@@ -13,6 +13,7 @@ from uuid import UUID
 import structlog
 
 from kernel import ids
+from kernel.audit.log import record
 from kernel.crypto.errors import CiphertextAltered
 from kernel.storage import objects
 from kernel.storage.errors import ObjectMissing
@@ -69,6 +70,8 @@ def fetch_latest(lease: Lease, into: Path) -> tuple[int, Path] | None:
         candidates = setbacks.usable_checkpoints(leases.hold(lease))
     for checkpoint in candidates:
         folder = into / f"resume-{checkpoint.step:06d}"
+        with acting_for(lease.organization_id):
+            record("checkpoint.read", ids.render("ftjob", lease.job_id), step=checkpoint.step)
         try:
             _fetch(lease.organization_id, checkpoint, folder)
         except (ObjectMissing, CiphertextAltered, tarfile.TarError, EOFError, ValueError) as fault:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.conf import settings
 
+from kernel.audit.log import record
 from kernel.storage import objects
 from kernel.storage.errors import ObjectMissing
 from kernel.tenancy.scope import acting_for
@@ -53,6 +54,8 @@ def read_sheet(lease: Lease) -> Sheet:
         job.base_model  # noqa: B018 - read while the scope is open
         training = DatasetVersion.objects.get(pk=job.training_dataset_id)
         validation = DatasetVersion.objects.filter(pk=job.validation_dataset_id).first()
+        for version in filter(None, (training, validation)):
+            record("dataset_version.read", version.public_id, job=job.public_id)
         return Sheet(job, training, validation)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from kernel.audit.log import Actor, acting_as
 from kernel.errors import DomainError
 from kernel.tenancy.scope import acting_for
 from tenants.access.permissions import Role
@@ -29,10 +30,11 @@ class Command(BaseCommand):
             owner = people.register_user(options["email"], _password())
         except DomainError as fault:
             raise CommandError(fault.message) from None
-        organization, project = found_organization(options["name"], plan=UNLIMITED_PLAN)
-        with acting_for(organization.pk):
-            people.add_member(owner, Role.OWNER)
-            key = keys.make_api_key("First key", project=project, by=owner)
+        with acting_as(Actor(request_id="manage.py create_organization")):
+            organization, project = found_organization(options["name"], plan=UNLIMITED_PLAN)
+            with acting_for(organization.pk):
+                people.add_member(owner, Role.OWNER)
+                key = keys.make_api_key("First key", project=project, by=owner)
         made = {
             "organization_id": organization.public_id,
             "project_id": project.public_id,

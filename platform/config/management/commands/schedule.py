@@ -1,4 +1,6 @@
-"""`manage.py schedule`: the clock and the outbox's dispatcher, in one process; one is active at a time."""
+"""`manage.py schedule`: the clock, the outbox's dispatcher and the audit log's sealer, in one process; one is
+active at a time.
+"""
 
 import signal
 import threading
@@ -15,6 +17,8 @@ from django.db import connection
 from kombu.exceptions import OperationalError
 
 from config.celery import app
+from kernel.audit import sealing
+from kernel.crypto import signing
 from kernel.events import dispatcher
 from kernel.telemetry.presence import BEAT, say_present
 
@@ -31,11 +35,13 @@ log = structlog.get_logger()
 class Command(BaseCommand):
     """Runs until it is told to stop."""
 
-    help = "Run the schedule and deliver the outbox. A second one waits until the first is gone."
+    help = "Run the schedule, the outbox and the audit log's sealer. A second one waits for the first to go."
 
     def handle(self, *args: Any, **options: Any) -> None:
         # Subscribers live in the rooms' tasks, which Celery reads late.
         app.loader.import_default_modules()
+        # A key file that must not be used stops the start, not the first checkpoint.
+        signing.signing_keys()
         stopping = threading.Event()
 
         def stop(number: int, frame: FrameType | None) -> None:
@@ -62,14 +68,19 @@ def _lead(stopping: threading.Event) -> None:
         _do_what_is_frequent()
         clock.start()
         ended = threading.Event()
-        courier = threading.Thread(target=dispatcher.run, args=[ended], name="dispatcher")
-        courier.start()
+        workers = [
+            threading.Thread(target=work, args=[ended], name=name)
+            for name, work in (("dispatcher", dispatcher.run), ("sealer", sealing.run))
+        ]
+        for worker in workers:
+            worker.start()
         try:
-            _stay(lease, courier, stopping)
+            _stay(lease, workers, stopping)
         finally:
             ended.set()
             clock.stop()
-            courier.join(timeout=10)
+            for worker in workers:
+                worker.join(timeout=10)
             connection.close()
 
 
@@ -85,9 +96,9 @@ def _do_what_is_frequent() -> None:
                 return
 
 
-def _stay(lease: psycopg.Connection[Any], courier: threading.Thread, stopping: threading.Event) -> None:
+def _stay(lease: psycopg.Connection[Any], workers: list[threading.Thread], stopping: threading.Event) -> None:
     client = redis.Redis.from_url(settings.VALKEY_URL, socket_timeout=2, socket_connect_timeout=2)
-    while courier.is_alive() and not stopping.wait(PRESENCE_SECONDS):
+    while all(worker.is_alive() for worker in workers) and not stopping.wait(PRESENCE_SECONDS):
         lease.execute("SELECT 1")
         try:
             say_present(client, BEAT)

@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
+from kernel.audit.log import Actor, acting_as
 from kernel.storage import objects
 from kernel.tenancy.scope import acting_for
 from tenants.access.models import User
@@ -49,10 +50,11 @@ def _create() -> dict[str, str]:
     user = User.objects.filter(email=EMAIL).first() or people.register_user(EMAIL, password, "Demo owner")
     user.set_password(password)
     user.save(update_fields=["password"])
-    organization, project = found_organization(ORGANIZATION, plan=UNLIMITED_PLAN)
-    with acting_for(organization.pk):
-        people.add_member(user, Role.OWNER)
-        key = keys.make_api_key("Demo key", project=project, by=user)
+    with acting_as(Actor(request_id="manage.py seed_demo")):
+        organization, project = found_organization(ORGANIZATION, plan=UNLIMITED_PLAN)
+        with acting_for(organization.pk):
+            people.add_member(user, Role.OWNER)
+            key = keys.make_api_key("Demo key", project=project, by=user)
     return {
         "email": EMAIL,
         "password": password,
