@@ -24,7 +24,7 @@ BATCH = 2_000
 EVERY_SECONDS = 1.0
 MAX_BACKOFF_SECONDS = 10.0
 # Any number that nothing else in the database locks: two sealers wait for one another.
-SEALER = 7_203_117
+SEALER = 7_203_118
 # The columns are those of `Entry`, in its order.
 _WAITING = """
 SELECT waiting.id, entry.organization_id, entry.id, entry.occurred_at, entry.actor, entry.action,

@@ -9,7 +9,7 @@ ORGANIZATIONS = "organizations_organization"
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("organizations", "0004_support_access_and_erasure"),
+        ("organizations", "0005_key_refused"),
         ("audit", "0002_seals"),
     ]
 
