@@ -24,6 +24,7 @@ from config.onemachine import accounts, credentials, environment, install, layou
 from config.onemachine.environment import Place
 from config.onemachine.supervisor import Supervisor
 from kernel.crypto.keyring import create_local_keyring
+from kernel.crypto.signing_keys import create_signing_keys
 
 REPOSITORY = layout.REPOSITORY
 # Fixtures that start something: a store, the platform, a browser, a model server.
@@ -60,6 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
     folders = layout.prepare(home)
     place = Place(folders, ports.any_free(), credentials.load(folders.secrets))
     create_local_keyring(folders.keyring)
+    create_signing_keys(folders.signing_keys)
     os.environ.update(environment.application(place))
     config.stash[PLACE] = place
     config.stash[DJANGO_FAULT] = set_up_django()

@@ -18,10 +18,11 @@ from inference.chat.generation import interrupt_all  # noqa: E402
 from inference.chat.routing import websocket_urlpatterns  # noqa: E402
 from inference.gateway.application import Gateway  # noqa: E402
 from inference.gateway.contract import GatewayConfig  # noqa: E402
-from kernel.crypto import keys  # noqa: E402
+from kernel.crypto import keys, signing  # noqa: E402
 
-# A keyring that must not be used stops the start, not the first upload.
+# A key file that must not be used stops the start, not the first upload.
 keys.provider()
+signing.signing_keys()
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

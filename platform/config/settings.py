@@ -23,6 +23,7 @@ MODELS_DIR = env.folder("MODELS_DIR", default=LOOMWORKS_HOME / "models")
 SCRATCH_DIR = env.private_folder("SCRATCH_DIR", default=LOOMWORKS_HOME / "scratch")
 SPOOL_DIR = env.private_folder("SPOOL_DIR", default=LOOMWORKS_HOME / "spool")
 KEYRING_FILE = env.folder("KEYRING_FILE", default=LOOMWORKS_HOME / "secrets" / "keyring.json")
+SIGNING_KEY_FILE = env.folder("SIGNING_KEY_FILE", default=LOOMWORKS_HOME / "secrets" / "signing.json")
 
 API_KEY_PEPPER = env.hexadecimal("API_KEY_PEPPER", length_bytes=32)
 POD_URL = env.url("POD_URL", default="http://127.0.0.1:8003")

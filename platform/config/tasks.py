@@ -3,7 +3,7 @@
 from celery import shared_task
 from celery.signals import worker_init
 
-from kernel.crypto import keys
+from kernel.crypto import keys, signing
 from kernel.storage import objects
 
 
@@ -14,6 +14,7 @@ def abandon_uploads() -> None:
 
 
 @worker_init.connect
-def refuse_an_unusable_keyring(**_: object) -> None:
-    """A keyring that must not be used stops the worker's start, not its first task."""
+def refuse_unusable_keys(**_: object) -> None:
+    """A key file that must not be used stops the worker's start, not its first task."""
     keys.provider()
+    signing.signing_keys()

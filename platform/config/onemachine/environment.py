@@ -45,6 +45,7 @@ def application(place: Place) -> dict[str, str]:
         "SECRET_KEY": credentials.secret_key,
         "API_KEY_PEPPER": credentials.api_key_pepper,
         "KEYRING_FILE": str(layout.keyring),
+        "SIGNING_KEY_FILE": str(layout.signing_keys),
         "POD_URL": f"http://127.0.0.1:{ports.pod}",
         "POD_KEY": credentials.pod_key,
         "MODELS_DIR": str(layout.models),

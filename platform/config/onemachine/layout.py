@@ -62,6 +62,10 @@ class Layout:
         return self.secrets / "keyring.json"
 
     @property
+    def signing_keys(self) -> Path:
+        return self.secrets / "signing.json"
+
+    @property
     def demo(self) -> Path:
         return self.home / "demo.json"
 

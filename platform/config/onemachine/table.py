@@ -41,11 +41,11 @@ def everything(place: Place) -> list[Process]:
 
 
 def keyring(place: Place) -> Process:
-    """The step that makes the file of master keys."""
-    file = place.layout.keyring
+    """The step that makes the files of master keys and of signing keys."""
+    files = (str(place.layout.keyring), str(place.layout.signing_keys))
     return Process(
         name="keyring",
-        command=(PYTHON, "-m", "config.onemachine.keyring", str(file)),
+        command=(PYTHON, "-m", "config.onemachine.keyring", *files),
         once=True,
     )
 

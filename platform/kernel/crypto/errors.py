@@ -4,7 +4,7 @@ from kernel.errors import DomainError, Unavailable
 
 
 class KeyringRefused(RuntimeError):
-    """The keyring cannot be used as it is: the process must not start. The text says how to mend it."""
+    """A key file cannot be used as it is: the process must not start. The text says how to mend it."""
 
 
 class KeyUnavailable(Unavailable):

@@ -22,11 +22,11 @@ def read_private(path: Path) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         raise KeyringRefused(
-            f"There is no keyring at {path}. Set KEYRING_FILE, restore the file from a backup, "
-            f"or create one for a new installation."
+            f"There is no key file at {path}. Set KEYRING_FILE and SIGNING_KEY_FILE, restore the file from a "
+            f"backup, or create one for a new installation."
         ) from None
     except OSError as fault:
-        raise KeyringRefused(f"The keyring {path} cannot be opened: {fault.strerror}.") from None
+        raise KeyringRefused(f"The key file {path} cannot be opened: {fault.strerror}.") from None
     try:
         _refuse_unless_private(path, os.fstat(descriptor))
         with os.fdopen(descriptor, "rb", closefd=False) as file:
@@ -37,16 +37,16 @@ def read_private(path: Path) -> bytes:
 
 def _refuse_unless_private(path: Path, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise KeyringRefused(f"The keyring {path} is not a regular file.")
+        raise KeyringRefused(f"The key file {path} is not a regular file.")
     user = os.geteuid()
     if status.st_uid != user:
         raise KeyringRefused(
-            f"The keyring {path} belongs to user {status.st_uid}, this process runs as {user}. "
+            f"The key file {path} belongs to user {status.st_uid}, this process runs as {user}. "
             f"Run: chown {user} {path}"
         )
     mode = stat.S_IMODE(status.st_mode)
     if mode != PRIVATE_MODE:
-        raise KeyringRefused(f"The keyring {path} has mode {mode:04o}, not 0600. Run: chmod 600 {path}")
+        raise KeyringRefused(f"The key file {path} has mode {mode:04o}, not 0600. Run: chmod 600 {path}")
 
 
 def publish_private(path: Path, content: bytes, *, replace: bool) -> None:
