@@ -13,6 +13,7 @@ from kernel.api.schedule import SCHEDULE as API
 from kernel.webhooks.schedule import SCHEDULE as WEBHOOKS
 from tenants.access.schedule import SCHEDULE as ACCESS
 from tenants.administration.schedule import SCHEDULE as ADMINISTRATION
+from tenants.compliance.schedule import SCHEDULE as COMPLIANCE
 from tenants.datasets.schedule import SCHEDULE as DATASETS
 from tenants.identity.schedule import SCHEDULE as IDENTITY
 from training.jobs.schedule import SCHEDULE as JOBS
@@ -32,6 +33,7 @@ app.conf.beat_schedule = {
     **ACCESS,
     **ADMINISTRATION,
     **DATASETS,
+    **COMPLIANCE,
     **IDENTITY,
     **JOBS,
     **DEPLOYMENTS,

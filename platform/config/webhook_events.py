@@ -13,6 +13,8 @@ EVENTS = {
     "tenants.api_key.created.v1": "An API key was made.",
     "tenants.api_key.leaked.v1": "An API key was found in public, and revoked.",
     "tenants.api_key.revoked.v1": "An API key was revoked.",
+    "tenants.erasure.completed.v1": "An erasure is done; it names the model versions to train again.",
+    "tenants.erasure.planned.v1": "What an erasure would take is found; the plan waits for approval.",
     "tenants.file.deleted.v1": "A file was deleted.",
     "tenants.file.uploaded.v1": "A file was brought.",
     "tenants.file.validated.v1": "A file was looked through; whether it can be used is in its status.",

@@ -1,10 +1,11 @@
 """The audit log's table: append-only, even for the application."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models.functions import Now
 
+from kernel.ports.holdings import Erasure, Holding
 from kernel.tenancy.models import TenantOwned
 
 
@@ -13,6 +14,14 @@ class AuditEntry(TenantOwned):
 
     `details` says what changed, without secrets and without content.
     """
+
+    holding: ClassVar[Holding] = Holding(
+        kind="audit log",
+        erased=Erasure.KEPT,
+        person="actor",
+        person_as="user",
+        because="What was done must stay provable; the entries hold ids and no content.",
+    )
 
     OUTCOMES = [("allowed", "allowed"), ("denied", "denied")]
 

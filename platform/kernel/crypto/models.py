@@ -1,9 +1,12 @@
 """The wrapped keys of organizations and of the people in them."""
 
+from typing import ClassVar
+
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from kernel.ports.holdings import Erasure, Holding, of_nobody
 from kernel.tenancy.models import TenantOwned
 
 
@@ -13,6 +16,8 @@ class OrganizationKey(TenantOwned):
     The highest version seals; the older ones open what they sealed. Destroying a key empties it and keeps
     the row as a tombstone, so that nobody mistakes a shredded organization for a new one.
     """
+
+    holding: ClassVar[Holding] = of_nobody("keys", withheld=frozenset({"wrapped_key"}))
 
     version = models.PositiveIntegerField()
     wrapped_key = models.BinaryField()
@@ -33,6 +38,14 @@ class PersonKey(TenantOwned):
     """The key of one person in one organization, sealed under the organization's: it protects what is about
     them alone, so that destroying it erases that everywhere. Destroying empties it and keeps the row.
     """
+
+    holding: ClassVar[Holding] = Holding(
+        kind="keys of people",
+        erased=Erasure.KEPT,
+        person="person",
+        because="Emptied when the person is erased; the empty row stays, so that no new key is made.",
+        withheld=frozenset({"sealed_key"}),
+    )
 
     person = models.UUIDField()
     sealed_key = models.BinaryField()
