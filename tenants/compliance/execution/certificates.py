@@ -8,9 +8,10 @@ from django.conf import settings
 
 from kernel.crypto import signing
 from kernel.crypto.signing import Signature
-from kernel.ids import render
+from kernel.ids import head_of, parse, render
 from kernel.ports.erasure import Fate
 from tenants.compliance.models import Certificate, ErasureRequest
+from tenants.datasets.models import File
 
 # What is signed begins with what it is, so that no other document of the platform can pass for one.
 HEADING = "Loomworks erasure certificate 1\n"
@@ -40,7 +41,8 @@ def verify(document: str, key_id: str, signature: bytes, public_keys: dict[str, 
 
 
 def _contents(certificate: Certificate, request: ErasureRequest, completed_at: datetime) -> dict[str, Any]:
-    traces = request.plan["traces"]
+    traces = [*request.plan["earlier"], *request.plan["traces"]]
+    replacements = _replacements(traces)
     return {
         "certificate": certificate.public_id,
         "organization": render("org", request.organization_id),
@@ -52,7 +54,11 @@ def _contents(certificate: Certificate, request: ErasureRequest, completed_at: d
         "approved_at": _moment(request.approved_at),
         "approved_by": render("user", request.approved_by_id) if request.approved_by_id else None,
         "completed_at": _moment(completed_at),
-        "erased": [_shown(trace) for trace in traces if trace["fate"] not in (Fate.KEPT, Fate.RETRAIN)],
+        "erased": [
+            {**_shown(trace), **replacements.get(trace["place"], {})}
+            for trace in traces
+            if trace["fate"] not in (Fate.KEPT, Fate.RETRAIN)
+        ],
         "models_to_retrain": [trace["place"] for trace in traces if trace["fate"] == Fate.RETRAIN],
         "kept": [_shown(trace) for trace in traces if trace["fate"] == Fate.KEPT],
         "key_of_the_person_destroyed": request.person is not None,
@@ -62,9 +68,14 @@ def _contents(certificate: Certificate, request: ErasureRequest, completed_at: d
 
 
 def _shown(trace: dict[str, Any]) -> dict[str, Any]:
-    shown = {name: trace[name] for name in ("kind", "place", "count", "fate", "because")}
-    replacement = trace["details"].get("replacement")
-    return {**shown, "replaced_by": render("file", replacement)} if replacement else shown
+    return {name: trace[name] for name in ("kind", "place", "count", "fate", "because")}
+
+
+def _replacements(traces: list[dict[str, Any]]) -> dict[str, dict[str, str]]:
+    """What took the place of the files that were rewritten; of one that lost all rows, nothing."""
+    files = [parse("file", trace["place"]) for trace in traces if trace["place"].startswith(head_of("file"))]
+    rows = File.objects.filter(pk__in=files).exclude(replaced_by=None)
+    return {file.public_id: {"replaced_by": render("file", file.replaced_by_id)} for file in rows}
 
 
 def _written(contents: dict[str, Any]) -> str:

@@ -57,7 +57,10 @@ def find(subject: Subject, grip: Grip) -> list[tuple[str, Trace]]:
 
 
 def _plan(grip: Grip, request: ErasureRequest, found: Sequence[tuple[str, Trace]]) -> None:
+    # Of a request whose first plan was done and did not take everything, that stays known.
+    earlier = [*request.plan["earlier"], *request.plan["traces"]] if request.plan else []
     plan = {
+        "earlier": earlier,
         "traces": [{"keeper": keeper, **trace.as_json()} for keeper, trace in found],
         "summary": summary_of([trace for _, trace in found]),
         "key_destroyed": request.person is not None,
@@ -116,7 +119,8 @@ def read_plan(request: ErasureRequest) -> list[tuple[str, Trace]]:
 
 def models_to_retrain(request: ErasureRequest) -> list[str]:
     """The model versions that learned from what is erased."""
-    return [trace["place"] for trace in request.plan["traces"] if trace["fate"] == Fate.RETRAIN]
+    traces = [*request.plan["earlier"], *request.plan["traces"]]
+    return [trace["place"] for trace in traces if trace["fate"] == Fate.RETRAIN]
 
 
 def summary_of(traces: Sequence[Trace]) -> list[dict[str, Any]]:

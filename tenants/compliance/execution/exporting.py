@@ -96,6 +96,8 @@ class _Exporting:
         with acting_for(self.organization_id):
             self.grip.settle(
                 state=ExportState.READY,
+                # Rows came and went meanwhile.
+                total=self.grip.done,
                 object_key=stored.key,
                 bytes=stored.bytes,
                 sha256=stored.sha256_of_plaintext,
