@@ -38,9 +38,8 @@ def test_keys_of_objects_and_sealed_columns_are_found(model: type[TenantOwned]) 
     keys = {f.name for f in model._meta.concrete_fields if f.name.endswith("_key") and "object" in f.name}
     assert keys <= set(holding.objects), "name the columns that hold keys of objects"
     sealed = {f.name for f in model._meta.concrete_fields if isinstance(f, SealedColumn)}
-    shown = {
-        value.column for kind in model.__mro__ for value in vars(kind).values() if isinstance(value, Opened)
-    }
+    attributes = [value for kind in model.__mro__ for value in vars(kind).values()]
+    shown = {value.column for value in attributes if isinstance(value, Opened)}
     assert sealed <= shown | set(holding.withheld), "a sealed column is read in clear, or withheld"
 
 

@@ -96,7 +96,7 @@ def _retain(organization_id: UUID, rule: Rule) -> Outcome:
 def held_rows(model: holdings.Model) -> Q:
     """The rows of a table that legal holds of the current organization keep."""
     if holds.in_force():
-        return Q()
+        return Q(pk__isnull=False)
     held = Q(pk__in=holds.held_ids(HeldSubject.FILE)) if model is File else Q(pk__in=())
     for person in holds.held_ids(HeldSubject.PERSON):
         held |= model.holding.about(person, holdings.address_of(person))

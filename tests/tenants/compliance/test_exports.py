@@ -167,9 +167,10 @@ def test_a_copy_whose_worker_is_killed_goes_on_after_what_is_stored(
         stored.append(model)
         store_part(self, model)
 
-    with monkeypatch.context() as patched, pytest.raises(SystemExit):
+    with monkeypatch.context() as patched:
         patched.setattr(exporting._Exporting, "_store_part", dying)
-        make(owner, export_id)
+        with pytest.raises(SystemExit):
+            make(owner, export_id)
     with owner.acting():
         kept = {part.name: part.object_key for part in ExportPart.objects.all()}
     assert len(kept) == 7

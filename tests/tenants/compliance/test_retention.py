@@ -170,9 +170,7 @@ def test_a_store_that_is_away_stops_its_kind_only_and_the_next_day_goes_on(
     assert outcome(owner, "exports")["removed"] == 1
 
 
-def test_retention_of_everybody_leaves_one_report_a_day_that_can_be_read(
-    owner: Person, stranger: Person
-) -> None:
+def test_retention_of_everybody_leaves_a_report_that_can_be_read(owner: Person, stranger: Person) -> None:
     say(stranger, "Not the owner's")
     age(stranger, Conversation, "updated_at", 400)
     choose(owner, "conversations", 30)
