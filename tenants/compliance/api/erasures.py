@@ -24,7 +24,7 @@ from tenants.organizations.models import Organization
 STATES = ErasureState.values
 
 
-class RowsSerializer(StrictSerializer):
+class NamedRowsSerializer(StrictSerializer):
     """Rows of one file, by their numbers."""
 
     file_id = serializers.CharField(max_length=60)
@@ -42,7 +42,7 @@ class ErasureRequestSerializer(StrictSerializer):
         max_length=erasures.MAX_WORDS,
         required=False,
     )
-    rows = RowsSerializer(many=True, required=False)
+    rows = NamedRowsSerializer(many=True, required=False)
     reference = serializers.CharField(
         max_length=erasures.MAX_REFERENCE_CHARACTERS, required=False, allow_blank=True
     )
@@ -88,7 +88,7 @@ class ErasureSerializer(serializers.Serializer[Any]):
     finished_at = serializers.DateTimeField(allow_null=True)
 
 
-class CertificateSerializer(serializers.Serializer[Any]):
+class ErasureCertificateSerializer(serializers.Serializer[Any]):
     """A certificate: the text that was signed, to the letter, and all that its verification needs."""
 
     id = serializers.CharField()
@@ -161,7 +161,7 @@ class ErasureCertificateView(OrganizationEndpoint):
 
     permission = Permission.COMPLIANCE_READ
 
-    @extend_schema(responses=CertificateSerializer)
+    @extend_schema(responses=ErasureCertificateSerializer)
     def get(self, request: Request, erasure_id: str) -> Response:
         certificate = Certificate.objects.filter(request=erasures.find_erasure(erasure_id)).first()
         if certificate is None:
