@@ -1,12 +1,13 @@
 """Conversations with deployed models, and their messages."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models.functions import Now
 
 from kernel import ids
 from kernel.crypto.columns import OpenedText, SealedColumn
+from kernel.ports.holdings import Erasure, Holding, Keeping
 from kernel.tenancy.models import TenantOwned
 from tenants.organizations.models import ProjectOwned
 
@@ -17,6 +18,13 @@ class Conversation(ProjectOwned):
     The title is made of the first message's words, so it is sealed as the messages are: under the
     person's own key.
     """
+
+    holding: ClassVar[Holding] = Holding(
+        kind="conversations",
+        erased=Erasure.SHREDDED,
+        person="created_by_id",
+        kept=Keeping(since="updated_at"),
+    )
 
     model = models.CharField(max_length=250)
     sealed_title = SealedColumn(default=b"", purpose="chat.conversation.title", person="created_by_id")
@@ -49,6 +57,10 @@ class MessageState(models.TextChoices):
 
 class Message(TenantOwned):
     """One turn of a conversation. `digest` names what answered; `error` is OpenAI's error object or null."""
+
+    holding: ClassVar[Holding] = Holding(
+        kind="messages", erased=Erasure.SHREDDED, person="conversation__created_by_id"
+    )
 
     ROLES = [("user", "user"), ("assistant", "assistant")]
 

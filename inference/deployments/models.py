@@ -1,9 +1,12 @@
 """Deployments: the aliases that clients call, and what answers under each."""
 
+from typing import ClassVar
+
 from django.db import models
 from django.db.models.functions import Now
 
 from kernel import ids
+from kernel.ports.holdings import Erasure, Holding
 from tenants.access.permissions import Permission
 from tenants.access.restrictable import Restrictable, object_permissions
 from training.registry.models import ModelVersion
@@ -33,6 +36,10 @@ class Deployment(Restrictable):
     last failed attempt and `error` its sentence, both empty when nothing is wrong. `claimed_until` is
     the lease of the worker that is loading it now.
     """
+
+    holding: ClassVar[Holding] = Holding(
+        kind="deployments", erased=Erasure.CLEARED, person="created_by_id", cleared=("created_by",)
+    )
 
     prefix = "dep"
     actions = ACTIONS

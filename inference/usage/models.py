@@ -1,7 +1,10 @@
 """Usage: one record for each request that reached a model."""
 
+from typing import ClassVar
+
 from django.db import models
 
+from kernel.ports.holdings import Erasure, Holding, Keeping
 from kernel.tenancy.models import TenantOwned
 
 
@@ -11,6 +14,15 @@ class UsageRecord(TenantOwned):
     The table is partitioned by the range of that id, which is a UUIDv7 and so goes by time. Counts are
     tokens. Other rows are named by plain ids: a record outlives the key, model or person it names.
     """
+
+    holding: ClassVar[Holding] = Holding(
+        kind="usage records",
+        erased=Erasure.CLEARED,
+        person="user_id",
+        cleared=("user_id",),
+        # Bills are made of them.
+        kept=Keeping(since="started_at", at_least=90),
+    )
 
     project_id = models.UUIDField()
     key_id = models.UUIDField(null=True)

@@ -15,5 +15,5 @@ class CompositionConfig(AppConfig):
 
     def ready(self) -> None:
         webhook_events.publish_all()
-        # What each room erases of an organization besides its rows.
-        autodiscover_modules("erasure")
+        # What each room keeps besides rows that are a person's, and what it can tell of the deployment.
+        autodiscover_modules("erasure", "facts")

@@ -15,6 +15,7 @@ from kernel.crypto.schedule import SCHEDULE as CRYPTO
 from kernel.webhooks.schedule import SCHEDULE as WEBHOOKS
 from tenants.access.schedule import SCHEDULE as ACCESS
 from tenants.administration.schedule import SCHEDULE as ADMINISTRATION
+from tenants.compliance.schedule import SCHEDULE as COMPLIANCE
 from tenants.datasets.schedule import SCHEDULE as DATASETS
 from tenants.identity.schedule import SCHEDULE as IDENTITY
 from training.jobs.schedule import SCHEDULE as JOBS
@@ -36,6 +37,7 @@ app.conf.beat_schedule = {
     **ACCESS,
     **ADMINISTRATION,
     **DATASETS,
+    **COMPLIANCE,
     **IDENTITY,
     **JOBS,
     **DEPLOYMENTS,

@@ -89,6 +89,7 @@ INSTALLED_APPS = [
     "tenants.identity",
     "tenants.administration",
     "tenants.datasets",
+    "tenants.compliance",
     "training.registry",
     "training.jobs",
     "inference.deployments",
@@ -271,6 +272,11 @@ SPECTACULAR_SETTINGS = {
         "Permission": "tenants.access.api.PERMISSIONS",
         "OrganizationState": "tenants.access.api.STATES",
         "FileStatus": "tenants.datasets.api.shapes.FILE_STATUSES",
+        "LegalBasis": "tenants.datasets.models.LegalBasis",
+        "ExportState": "tenants.compliance.models.ExportState",
+        "ErasureState": "tenants.compliance.models.ErasureState",
+        "HeldSubject": "tenants.organizations.models.HeldSubject",
+        "ControlStatus": "tenants.compliance.api.evidence.STATUSES",
         "ValidationState": "tenants.datasets.api.shapes.VALIDATION_STATES",
         "FileFormat": "tenants.datasets.api.shapes.FORMATS",
         "RowRole": "tenants.datasets.api.shapes.ROW_ROLES",
@@ -316,6 +322,8 @@ DJANGO_VITE = {"default": {"dev_mode": False, "manifest_path": CONSOLE_BUILD / "
 
 # How long an organization that its owner closes can still be kept.
 CLOSING_GRACE_DAYS = env.whole_number("CLOSING_GRACE_DAYS", default=14)
+# How long an export can be downloaded.
+EXPORT_KEPT_DAYS = env.whole_number("EXPORT_KEPT_DAYS", default=7)
 MAX_FILE_BYTES = 512 * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
 # Uploads wait outside the web root and outside the world's reach until they are encrypted.

@@ -12,6 +12,7 @@ urlpatterns = [
     path("", include("tenants.administration.urls")),
     path("", include("tenants.access.urls")),
     path("", include("tenants.datasets.urls")),
+    path("", include("tenants.compliance.urls")),
     path("", include("training.registry.urls")),
     path("", include("training.jobs.urls")),
     path("", include("inference.deployments.urls")),

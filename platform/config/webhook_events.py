@@ -21,6 +21,8 @@ EVENTS = {
     "tenants.encryption_key.set.v1": "The organization brought its own encryption key.",
     "tenants.re_encryption.finished.v1": "Everything is under the newest encryption key.",
     "tenants.re_encryption.started.v1": "Re-encryption was started.",
+    "tenants.erasure.completed.v1": "An erasure is done; it names the model versions to train again.",
+    "tenants.erasure.planned.v1": "What an erasure would take is found; the plan waits for approval.",
     "tenants.file.deleted.v1": "A file was deleted.",
     "tenants.file.uploaded.v1": "A file was brought.",
     "tenants.file.validated.v1": "A file was looked through; whether it can be used is in its status.",

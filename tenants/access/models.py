@@ -11,6 +11,7 @@ from guardian.managers import GroupObjectPermissionManager, UserObjectPermission
 from guardian.models import GroupObjectPermissionAbstract, UserObjectPermissionAbstract
 
 from kernel import ids
+from kernel.ports.holdings import Erasure, Holding, Keeping, of_nobody
 from kernel.tenancy.models import TenantManager, TenantOwned
 from tenants.access.permissions import Role
 from tenants.organizations.models import Project, ProjectOwned
@@ -65,6 +66,8 @@ class Member(TenantOwned):
     `deactivated_at` ends their access without forgetting who they were (provisioning does so).
     """
 
+    holding: ClassVar[Holding] = Holding(kind="members", erased=Erasure.DELETED, person="user_id")
+
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
     created_at = models.DateTimeField(db_default=Now())
     deactivated_at = models.DateTimeField(null=True)
@@ -88,6 +91,8 @@ class Group(TenantOwned):
     `auth_group` is the row of Django's by which guardian knows the group; its name is this row's id.
     """
 
+    holding: ClassVar[Holding] = of_nobody("groups")
+
     name = models.CharField(max_length=255)
     auth_group = models.OneToOneField("auth.Group", on_delete=models.PROTECT, related_name="+")
     scim_managed = models.BooleanField(default=False)
@@ -110,6 +115,10 @@ class Group(TenantOwned):
 class GroupMember(TenantOwned):
     """One member of one group."""
 
+    holding: ClassVar[Holding] = Holding(
+        kind="group members", erased=Erasure.DELETED, person="member__user_id"
+    )
+
     group = models.ForeignKey(Group, on_delete=models.CASCADE, db_constraint=False, related_name="+")
     member = models.ForeignKey(Member, on_delete=models.CASCADE, db_constraint=False, related_name="+")
     created_at = models.DateTimeField(db_default=Now())
@@ -125,6 +134,10 @@ class GroupMember(TenantOwned):
 
 class CustomRole(TenantOwned):
     """A role that an organization made: a set of permissions. With a project, it is for that one only."""
+
+    holding: ClassVar[Holding] = Holding(
+        kind="roles", erased=Erasure.CLEARED, person="created_by_id", cleared=("created_by",)
+    )
 
     name = models.CharField(max_length=100)
     description = models.CharField(max_length=500, blank=True)
@@ -153,6 +166,10 @@ class CustomRole(TenantOwned):
 
 class RoleAssignment(TenantOwned):
     """One role of one member or one group, in the whole organization or in one project."""
+
+    holding: ClassVar[Holding] = Holding(
+        kind="role assignments", erased=Erasure.DELETED, person="member__user_id"
+    )
 
     member = models.ForeignKey(
         Member, null=True, on_delete=models.CASCADE, db_constraint=False, related_name="+"
@@ -200,6 +217,15 @@ class Invitation(TenantOwned):
     `projects` is a list of `{"id": uuid, "role": "member" | "owner"}`.
     """
 
+    holding: ClassVar[Holding] = Holding(
+        kind="invitations",
+        erased=Erasure.DELETED,
+        person="accepted_by_id",
+        address="email",
+        withheld=frozenset({"nonce"}),
+        kept=Keeping(since="expires_at", days=90, at_most=365),
+    )
+
     email = models.EmailField(max_length=254)
     builtin = models.CharField(max_length=20, blank=True, choices=[(role.value, role.value) for role in Role])
     projects: "models.JSONField[Any, Any]" = models.JSONField(default=list)
@@ -230,6 +256,10 @@ class Invitation(TenantOwned):
 class ServiceAccount(ProjectOwned):
     """A program that works in a project on nobody's behalf; it has keys of its own."""
 
+    holding: ClassVar[Holding] = Holding(
+        kind="service accounts", erased=Erasure.CLEARED, person="created_by_id", cleared=("created_by",)
+    )
+
     name = models.CharField(max_length=100)
     role = models.CharField(max_length=10, default="member")
 
@@ -247,6 +277,15 @@ class ApiKey(TenantOwned):
     Only keyed hashes are stored. Empty lists of models and networks restrict nothing. After a rotation
     `previous_hash` still opens until `previous_until`.
     """
+
+    holding: ClassVar[Holding] = Holding(
+        kind="API keys",
+        erased=Erasure.CLEARED,
+        person="created_by_id",
+        # Its maker stays: a key without one is the system's, which nobody bounds.
+        cleared=("name",),
+        withheld=frozenset({"secret_hash", "previous_hash"}),
+    )
 
     project = models.ForeignKey(
         Project, null=True, on_delete=models.PROTECT, db_constraint=False, related_name="+"
@@ -296,6 +335,8 @@ class ApiKey(TenantOwned):
 class KeyProject(TenantOwned):
     """A further project in which a key works, chosen by the header `OpenAI-Project`."""
 
+    holding: ClassVar[Holding] = of_nobody("projects of API keys")
+
     key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, db_constraint=False, related_name="+")
     project = models.ForeignKey(Project, on_delete=models.CASCADE, db_constraint=False, related_name="+")
 
@@ -319,6 +360,8 @@ class ScopedGroupPermissions(TenantManager[Any], GroupObjectPermissionManager):
 class TenantUserPermission(TenantOwned, UserObjectPermissionAbstract):
     """Guardian's permission of one person on one object, owned by the organization."""
 
+    holding: ClassVar[Holding] = Holding(kind="grants", erased=Erasure.DELETED, person="user_id")
+
     objects: ClassVar[ScopedUserPermissions] = ScopedUserPermissions()
 
     class Meta(UserObjectPermissionAbstract.Meta):
@@ -331,6 +374,8 @@ class TenantUserPermission(TenantOwned, UserObjectPermissionAbstract):
 
 class TenantGroupPermission(TenantOwned, GroupObjectPermissionAbstract):
     """Guardian's permission of one group on one object, owned by the organization."""
+
+    holding: ClassVar[Holding] = of_nobody("grants to groups")
 
     objects: ClassVar[ScopedGroupPermissions] = ScopedGroupPermissions()
 

@@ -47,6 +47,10 @@ class Permission(StrEnum):
     # Let the platform's operator look at the organization, for a time.
     SUPPORT_WRITE = "support.write"
     AUDIT_READ = "audit.read"
+    # A privacy officer's: exports, erasures, legal holds, retention. Who approves an erasure may be another.
+    COMPLIANCE_READ = "compliance.read"
+    COMPLIANCE_WRITE = "compliance.write"
+    COMPLIANCE_APPROVE = "compliance.approve"
 
     FILE_READ = "file.read"
     FILE_WRITE = "file.write"
@@ -136,5 +140,8 @@ NEVER_IN_A_PROJECT = frozenset(
         _P.SUPPORT_WRITE,
         _P.ENCRYPTION_KEY_READ,
         _P.ENCRYPTION_KEY_WRITE,
+        _P.COMPLIANCE_READ,
+        _P.COMPLIANCE_WRITE,
+        _P.COMPLIANCE_APPROVE,
     }
 )

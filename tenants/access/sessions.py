@@ -51,6 +51,12 @@ def memberships_of(user: User) -> list[Membership]:
     ]
 
 
+def is_member_anywhere(user_id: UUID) -> bool:
+    """Whether any organization has the person, deactivated or not."""
+    with across_tenants():
+        return bool(Member.objects.filter(user_id=user_id).exists())
+
+
 def memberships_open_to(user: User, proof: Proof) -> list[Membership]:
     """Those of the person's organizations that the session's proof of identity opens."""
     return [

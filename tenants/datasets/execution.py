@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
-from hashlib import sha256
 from typing import IO
 from uuid import UUID
 
@@ -16,6 +15,7 @@ from django.db.models.functions import Now
 from kernel import ids
 from kernel.audit.log import record
 from kernel.storage import objects
+from kernel.storage.chunks import ChunkStream
 from kernel.storage.names import object_key
 from kernel.tenancy.scope import across_tenants, acting_for
 from tenants.datasets.formats.detection import open_rows
@@ -51,27 +51,6 @@ class Tally:
                 self.valid_rows += 1
                 yield finding.canonical()
             self.rows = seen
-
-
-class LineStream:
-    """Byte lines as a stream to read from, hashed as they pass."""
-
-    def __init__(self, lines: Iterator[bytes]) -> None:
-        self._lines, self._held, self._digest = lines, b"", sha256()
-
-    def read(self, size: int, /) -> bytes:
-        parts, length = [self._held], len(self._held)
-        while length < size and (line := next(self._lines, None)) is not None:
-            parts.append(line)
-            length += len(line)
-        joined = b"".join(parts)
-        given, self._held = joined[:size], joined[size:]
-        self._digest.update(given)
-        return given
-
-    @property
-    def digest(self) -> str:
-        return self._digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -154,9 +133,9 @@ def revive_waiting() -> int:
 
 def _store_rows(organization_id: UUID, lines: Iterator[bytes]) -> Made:
     version_id = ids.uuid7()
-    stream = LineStream(lines)
-    stored = objects.put(organization_id, object_key(organization_id, "datasets", version_id), stream)
-    return Made(version_id, stored.key, stream.digest, stored.bytes)
+    key = object_key(organization_id, "datasets", version_id)
+    stored = objects.put(organization_id, key, ChunkStream(lines))
+    return Made(version_id, stored.key, stored.sha256_of_plaintext, stored.bytes)
 
 
 def _store_problems(organization_id: UUID, tally: Tally) -> str:

@@ -1,11 +1,12 @@
 """Files and the dataset versions made of them."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models.functions import Now
 
 from kernel import ids
+from kernel.ports.holdings import Erasure, Holding, Keeping
 from tenants.access.permissions import Permission
 from tenants.access.restrictable import Restrictable, object_permissions
 from tenants.organizations.models import ProjectOwned
@@ -21,11 +22,33 @@ class FileState(models.TextChoices):
     DELETED = "deleted"
 
 
+class LegalBasis(models.TextChoices):
+    """By which right personal data is processed: article 6(1) of the GDPR, or that there is none in it."""
+
+    CONSENT = "consent"
+    CONTRACT = "contract"
+    LEGAL_OBLIGATION = "legal_obligation"
+    VITAL_INTERESTS = "vital_interests"
+    PUBLIC_TASK = "public_task"
+    LEGITIMATE_INTERESTS = "legitimate_interests"
+    NO_PERSONAL_DATA = "no_personal_data"
+
+
 class File(Restrictable):
     """Bytes that a person brought, encrypted in the object store. Deleting leaves a tombstone.
 
     Its dataset versions have the same rows, and are reached as the file is.
     """
+
+    holding: ClassVar[Holding] = Holding(
+        kind="files",
+        erased=Erasure.CLEARED,
+        person="created_by_id",
+        cleared=("created_by",),
+        withheld=frozenset({"object_key"}),
+        objects=("object_key",),
+        kept=Keeping(since="created_at", gone="deleted_at"),
+    )
 
     prefix = "file"
     actions = (Permission.FILE_READ, Permission.FILE_WRITE)
@@ -39,6 +62,15 @@ class File(Restrictable):
     state_reason = models.CharField(max_length=500, blank=True)
     validating_since = models.DateTimeField(null=True)
     deleted_at = models.DateTimeField(null=True)
+    # The file that has its rows but those that were erased.
+    replaced_by = models.ForeignKey(
+        "self", null=True, on_delete=models.SET_NULL, db_constraint=False, related_name="+"
+    )
+    # By which right the rows are here, what for, and whether models may learn from them.
+    legal_basis = models.CharField(max_length=30, blank=True, choices=LegalBasis.choices)
+    processing_purpose = models.CharField(max_length=500, blank=True)
+    consent_reference = models.CharField(max_length=200, blank=True)
+    training_allowed = models.BooleanField(default=True)
 
     class Meta:
         permissions = object_permissions(Permission.FILE_READ, Permission.FILE_WRITE)
@@ -54,6 +86,15 @@ class File(Restrictable):
 
 class Validation(ProjectOwned):
     """What was found in a file. The problems themselves, each with its row, are an encrypted object."""
+
+    holding: ClassVar[Holding] = Holding(
+        kind="validations",
+        erased=Erasure.CLEARED,
+        person="created_by_id",
+        cleared=("created_by",),
+        withheld=frozenset({"problems_key"}),
+        objects=("problems_key",),
+    )
 
     file = models.OneToOneField(
         File, on_delete=models.CASCADE, db_constraint=False, related_name="validation"
@@ -71,6 +112,15 @@ class Validation(ProjectOwned):
 
 class DatasetVersion(ProjectOwned):
     """Rows in the one form that training reads, named by their content; never changed."""
+
+    holding: ClassVar[Holding] = Holding(
+        kind="dataset versions",
+        erased=Erasure.CLEARED,
+        person="created_by_id",
+        cleared=("created_by",),
+        withheld=frozenset({"object_key"}),
+        objects=("object_key",),
+    )
 
     file = models.ForeignKey(File, on_delete=models.PROTECT, db_constraint=False, related_name="+")
     digest = models.CharField(max_length=64)

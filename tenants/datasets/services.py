@@ -1,6 +1,7 @@
 """What people do with files: bring them and delete them."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -9,7 +10,8 @@ from django.db.models.functions import Now
 
 from kernel import ids
 from kernel.audit.log import record
-from kernel.errors import NotFound
+from kernel.errors import InvalidRequest, NotFound
+from kernel.ports.retention import retires
 from kernel.storage import objects
 from kernel.storage.names import object_key
 from kernel.tenancy.scope import acting_for
@@ -17,14 +19,33 @@ from tenants.access.principal import Principal
 from tenants.access.services import people
 from tenants.datasets.errors import BadFilename, FileEmpty, FileTooLarge, UnknownPurpose
 from tenants.datasets.happenings import tell
-from tenants.datasets.models import File, FileState
+from tenants.datasets.models import File, FileState, LegalBasis
 from tenants.limits.services import storage
 from tenants.limits.services.bounds import Caller
 from tenants.organizations.models import Project
+from tenants.organizations.services import holds
 
 PURPOSE = "fine-tune"
 SAMPLES = Path(__file__).parent / "samples"
 SAMPLE_FILE = "word_problems.jsonl"
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """By which right a file's rows are here, what for, and whether models may learn from them."""
+
+    legal_basis: str = ""
+    processing_purpose: str = ""
+    consent_reference: str = ""
+    training_allowed: bool = True
+
+    def check(self) -> None:
+        """Raise `InvalidRequest` where it contradicts itself."""
+        if self.legal_basis == LegalBasis.CONSENT and not self.consent_reference:
+            raise InvalidRequest(
+                "Consent needs its reference: where it is recorded that the people agreed.",
+                param="consent_reference",
+            )
 
 
 class Upload(Protocol):
@@ -100,7 +121,11 @@ def bring_sample(by: Principal) -> File:
 
 
 def delete_file(file: File) -> None:
-    """Leave a tombstone; the bytes go by event, after this transaction is safe."""
+    """Leave a tombstone; the bytes go by event, after this transaction is safe.
+
+    Raises `NotFound`, `UnderLegalHold`.
+    """
+    holds.require_free(files=[file.pk])
     changed = File.objects.filter(pk=file.pk, deleted_at=None).update(
         state=FileState.DELETED, deleted_at=Now()
     )
@@ -108,3 +133,29 @@ def delete_file(file: File) -> None:
         raise NotFound(f"There is no file '{file.public_id}'.")
     record("file.delete", file.public_id)
     tell("tenants.file.deleted.v1", file)
+
+
+def provenance_of(file: File) -> Provenance:
+    """What is recorded of a file."""
+    return Provenance(**{name: getattr(file, name) for name in Provenance.__dataclass_fields__})
+
+
+def record_provenance(file: File, provenance: Provenance) -> None:
+    """Say by which right a file's rows are here; jobs that have not begun are held to it. Twice is once.
+
+    Raises `InvalidRequest`.
+    """
+    provenance.check()
+    before = provenance_of(file)
+    if provenance == before:
+        return
+    File.objects.filter(pk=file.pk).update(**asdict(provenance))
+    record("file.provenance", file.public_id, before=asdict(before), after=asdict(provenance))
+    file.refresh_from_db()
+
+
+@retires(File)
+def retire_files(files: Sequence[File]) -> None:
+    """Files whose time is over are deleted as a person would: tombstones, the bytes by event."""
+    for file in files:
+        delete_file(file)

@@ -1,6 +1,6 @@
 """Domains that organizations have proved, their identity providers, and whom those vouch for."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -9,6 +9,7 @@ from django.db.models.functions import Lower, Now
 
 from kernel import ids
 from kernel.crypto.columns import OpenedText, SealedColumn
+from kernel.ports.holdings import Erasure, Holding, of_nobody
 from kernel.tenancy.models import TenantOwned
 from tenants.access.models import Member
 from tenants.access.permissions import Role
@@ -23,6 +24,8 @@ class Domain(TenantOwned):
     Any organization may claim a name; only one of the whole platform can have it verified. `failing_since`
     is when the proof was first missing again; the domain keeps its standing for a time.
     """
+
+    holding: ClassVar[Holding] = of_nobody("domains")
 
     name = models.CharField(max_length=253)
     token = models.CharField(max_length=64)
@@ -63,6 +66,8 @@ class IdentityProvider(TenantOwned):
     `group_map` gives the id of one of our groups to a value of the last. `required_claims` must be asserted
     exactly, for an issuer that serves others besides the organization.
     """
+
+    holding: ClassVar[Holding] = of_nobody("identity providers", withheld=frozenset({"sealed_secret"}))
 
     kind = models.CharField(max_length=10, choices=ProviderKind.choices)
     name = models.CharField(max_length=100)
@@ -105,6 +110,10 @@ class IdentityProvider(TenantOwned):
 class FederatedIdentity(TenantOwned):
     """Which person a provider's subject is. Bound at the first sign-in, and never to somebody else."""
 
+    holding: ClassVar[Holding] = Holding(
+        kind="federated identities", erased=Erasure.DELETED, person="user_id"
+    )
+
     provider = models.ForeignKey(
         IdentityProvider, on_delete=models.CASCADE, db_constraint=False, related_name="+"
     )
@@ -130,6 +139,10 @@ class FederatedIdentity(TenantOwned):
 class BreakGlass(TenantOwned):
     """An owner who may come in by their own factors although the organization requires single sign-on."""
 
+    holding: ClassVar[Holding] = Holding(
+        kind="emergency entries", erased=Erasure.DELETED, person="member__user_id"
+    )
+
     member = models.ForeignKey(Member, on_delete=models.CASCADE, db_constraint=False, related_name="+")
     created_at = models.DateTimeField(db_default=Now())
 
@@ -148,6 +161,10 @@ class ProvisionedPerson(TenantOwned):
     It is the organization's view of the person; the person's own account is changed by it only where the
     organization has proved the domain of their address.
     """
+
+    holding: ClassVar[Holding] = Holding(
+        kind="directory entries", erased=Erasure.DELETED, person="member__user_id"
+    )
 
     member = models.ForeignKey(Member, on_delete=models.CASCADE, db_constraint=False, related_name="+")
     given_name = models.CharField(max_length=100, blank=True)

@@ -1,12 +1,13 @@
 """What the operator offers (plans, prices, sign-up), and what an organization allows itself and has used."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 
 from kernel import ids
+from kernel.ports.holdings import Erasure, Holding
 from kernel.tenancy.models import TenantOwned
 from tenants.limits.kinds import Kind, Scope
 
@@ -109,6 +110,8 @@ class Limit(TenantOwned):
     is the alias to which a rate of a project is confined, empty for all models.
     """
 
+    holding: ClassVar[Holding] = Holding(kind="limits", erased=Erasure.DELETED, person="subject_id")
+
     scope = models.CharField(max_length=20, choices=[(scope.value, scope.value) for scope in Scope])
     subject_id = models.UUIDField(null=True)
     model = models.CharField(max_length=250, blank=True, default="")
@@ -145,6 +148,13 @@ class Use(TenantOwned):
     Other rows are named by plain ids: what was used outlives the key, member or project.
     """
 
+    holding: ClassVar[Holding] = Holding(
+        kind="use",
+        erased=Erasure.KEPT,
+        person="user_id",
+        because="Limits and bills are counted by it; it names an id, which leads to nobody afterwards.",
+    )
+
     kind = models.CharField(max_length=40)
     period = models.DateField()
     project_id = models.UUIDField()
@@ -168,6 +178,10 @@ class Use(TenantOwned):
 class StorageReservation(TenantOwned):
     """Bytes that an upload under way will take. One whose process died no longer counts after an hour."""
 
+    holding: ClassVar[Holding] = Holding(
+        kind="storage reservations", erased=Erasure.DELETED, person="user_id"
+    )
+
     project_id = models.UUIDField()
     user_id = models.UUIDField(null=True)
     bytes = models.BigIntegerField()
@@ -182,6 +196,10 @@ class SpendAlert(TenantOwned):
 
     `told_for` is the month in which they were told last.
     """
+
+    holding: ClassVar[Holding] = Holding(
+        kind="spend alerts", erased=Erasure.CLEARED, address="recipients__contains", cleared=("recipients",)
+    )
 
     project_id = models.UUIDField(null=True)
     threshold_microunits = models.BigIntegerField()
@@ -200,6 +218,10 @@ class SpendAlert(TenantOwned):
 
 class ReachedThreshold(TenantOwned):
     """That a share of a limit was used in a period, so that it is told once. `percent` is 50, 80 or 100."""
+
+    holding: ClassVar[Holding] = Holding(
+        kind="reached thresholds", erased=Erasure.DELETED, person="subject_id"
+    )
 
     scope = models.CharField(max_length=20)
     subject_id = models.UUIDField(null=True)

@@ -1,6 +1,6 @@
 """The tenant and its workspaces."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from kernel import ids
+from kernel.ports.holdings import Erasure, Holding, of_nobody
 from kernel.tenancy.models import TenantOwned
 
 
@@ -42,6 +43,8 @@ class Organization(models.Model):
     data_retention = models.CharField(max_length=50, default="zero_data_retention")
     require_sso = models.BooleanField(default=False)
     require_mfa = models.BooleanField(default=False)
+    # Whether whoever asks for an erasure may not be the one who approves it.
+    erasure_needs_two = models.BooleanField(default=False)
 
     def __str__(self) -> str:
         return self.name
@@ -53,6 +56,8 @@ class Organization(models.Model):
 
 class Project(TenantOwned):
     """A workspace inside an organization: files, jobs, models and keys belong to one."""
+
+    holding: ClassVar[Holding] = of_nobody("projects")
 
     name = models.CharField(max_length=100)
     created_at = models.DateTimeField(db_default=Now())
@@ -92,6 +97,10 @@ class ProjectOwned(TenantOwned):
 class SupportAccess(TenantOwned):
     """An organization's consent that the platform's operator looks in, until it ends or is withdrawn."""
 
+    holding: ClassVar[Holding] = Holding(
+        kind="support accesses", erased=Erasure.CLEARED, person="created_by_id", cleared=("created_by",)
+    )
+
     reason = models.CharField(max_length=500)
     created_at = models.DateTimeField(db_default=Now())
     created_by = models.ForeignKey(
@@ -106,3 +115,54 @@ class SupportAccess(TenantOwned):
     @property
     def public_id(self) -> str:
         return ids.render("support", self.id)
+
+
+class HeldSubject(models.TextChoices):
+    """What a legal hold keeps: all of the organization, what is about a person, or a file with its rows."""
+
+    ORGANIZATION = "organization"
+    PERSON = "person"
+    FILE = "file"
+
+
+class LegalHold(TenantOwned):
+    """That something must not be erased until the hold is lifted, and why.
+
+    `subject_id` is the person's or the file's id, None for the organization.
+    """
+
+    holding: ClassVar[Holding] = Holding(
+        kind="legal holds",
+        erased=Erasure.KEPT,
+        person="subject_id",
+        because="Who held what back, and why, must stay provable.",
+    )
+
+    subject_kind = models.CharField(max_length=20, choices=HeldSubject.choices)
+    subject_id = models.UUIDField(null=True)
+    name = models.CharField(max_length=100)
+    reason = models.CharField(max_length=500)
+    created_at = models.DateTimeField(db_default=Now())
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    lifted_at = models.DateTimeField(null=True)
+    lifted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    lifted_because = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(subject_kind="organization") ^ models.Q(subject_id__isnull=False),
+                name="hold_names_its_subject",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    @property
+    def public_id(self) -> str:
+        return ids.render("hold", self.id)

@@ -7,10 +7,14 @@ from pathlib import Path
 import pytest
 
 from config.onemachine.layout import REPOSITORY
+from tenants.compliance.evidence.controls import CONTROLS
 
 CONFIG = REPOSITORY / "platform" / "config"
 CATALOGUE = CONFIG / "locale" / "de" / "LC_MESSAGES" / "django.mo"
-TEMPLATES = sorted(path for path in (CONFIG / "templates").rglob("*.*") if path.suffix in {".html", ".txt"})
+FOLDERS = (CONFIG / "templates", REPOSITORY / "tenants" / "compliance" / "templates")
+TEMPLATES = sorted(
+    path for folder in FOLDERS for path in folder.rglob("*.*") if path.suffix in {".html", ".txt"}
+)
 PHRASE = re.compile(r'{% translate "([^"]+)"(?: context "([^"]+)")?')
 BLOCK = re.compile(r"{% blocktranslate([^%]*)%}(.*?){% endblocktranslate %}", re.DOTALL)
 
@@ -32,3 +36,9 @@ def test_every_phrase_of_a_page_has_its_german(path: Path) -> None:
         known = gettext.GNUTranslations(file)._catalog  # type: ignore[attr-defined]
     asked = phrases(path.read_text())
     assert {text for text in asked if text not in known and (text, 0) not in known} == set()
+
+
+def test_every_control_of_the_evidence_report_has_its_german() -> None:
+    with CATALOGUE.open("rb") as file:
+        known = gettext.GNUTranslations(file)._catalog  # type: ignore[attr-defined]
+    assert {control.title for control in CONTROLS} - known.keys() == set()

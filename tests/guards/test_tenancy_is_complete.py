@@ -59,6 +59,7 @@ MAY_CROSS_TENANTS = {
     "tenants/access/authentication.py",
     "tenants/access/sessions.py",
     "tenants/administration/api/operator.py",
+    "tenants/compliance/work.py",
     "tenants/datasets/execution.py",
     "tenants/identity/sso/crossings.py",
     "tenants/limits/services/operation.py",

@@ -10,6 +10,8 @@ from tenants.datasets import execution
 from tests.cast import WORKING, Person, new_person
 from tests.inference.deployments.house import base_model, deliver, register
 from tests.kernel.webhooks.house import subscribe
+from tests.tenants.administration.offices import call
+from tests.tenants.compliance.house import HOLDS, erase, export
 from tests.tenants.identity.arriving import JSON, set_up
 from tests.tenants.identity.saml_provider import metadata
 from tests.tenants.identity.test_scim import Directory
@@ -35,6 +37,7 @@ class Furnished:
 
 # The same word, and what it names below an address.
 _MEANINGS: Mapping[str, Mapping[str, str]] = {
+    "/api/v1/account/exports": {"export_id": "own_export_id"},
     "/api/v1/model-versions": {"version_id": "model_version_id"},
     "/v1/organization/admin_api_keys": {"key_id": "admin_key_id"},
     "/v1/organization/projects/{project_id}/spend_alerts": {"alert_id": "project_alert_id"},
@@ -86,6 +89,7 @@ def furnish() -> Furnished:
         "schema": "urn:ietf:params:scim:schemas:core:2.0:User",
         **worked_on,
         **_told(owner, settler),
+        **_answered_for(owner),
         **_provisioned(owner),
     }
     return Furnished(owner, named)
@@ -157,6 +161,19 @@ def _told(owner: Person, settler: _Settler) -> dict[str, str]:
     limit = settler.put("/api/v1/limits", scope="organization", kind="storage_bytes", value=10**9)
     address = f"/api/v1/webhooks/{webhook.public_id}/deliveries"
     return {"webhook_id": webhook.public_id, "delivery_id": settler.one(address), "limit_id": limit}
+
+
+def _answered_for(owner: Person) -> dict[str, str]:
+    """Copies, an erasure that is done, and a hold that is lifted."""
+    held = {"subject": "organization", "name": "A case", "reason": "A court asked."}
+    hold = call(owner, "post", HOLDS, held).json()["id"]
+    assert call(owner, "post", f"{HOLDS}/{hold}/lift", {"reason": "It is over."}).status_code == 200
+    return {
+        "hold_id": hold,
+        "export_id": export(owner)["id"],
+        "own_export_id": export(owner, "/api/v1/account/exports")["id"],
+        "erasure_id": erase(owner, words=["nobody@people.example"])["id"],
+    }
 
 
 def _provisioned(owner: Person) -> dict[str, str]:

@@ -27,6 +27,12 @@ class FileUnusable(InvalidRequest):
     code = "invalid_file"
 
 
+class TrainingNotAllowed(InvalidRequest):
+    """What is recorded of the file's rows excludes that models learn from them."""
+
+    code = "training_not_allowed"
+
+
 class MethodUnsupported(InvalidRequest):
     """A method of fine-tuning that is not offered."""
 

@@ -1,7 +1,7 @@
 """Fine-tuning jobs, what they tell, what they measure and where they can be taken up again."""
 
 from threading import Lock
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db import models
@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from kernel import ids
+from kernel.ports.holdings import Erasure, Holding, Keeping, of_nobody
 from kernel.tenancy.models import TenantOwned
 from tenants.datasets.models import DatasetVersion, File
 from tenants.organizations.models import ProjectOwned
@@ -37,6 +38,10 @@ class FineTuningJob(ProjectOwned):
     `attempts` counts, by cause, the runs that ended badly since the last progress; a queued job is not
     taken up again before `not_before`.
     """
+
+    holding: ClassVar[Holding] = Holding(
+        kind="fine-tuning jobs", erased=Erasure.CLEARED, person="created_by_id", cleared=("created_by",)
+    )
 
     base_model = models.ForeignKey(BaseModel, on_delete=models.PROTECT, related_name="+")
     training_file = models.ForeignKey(File, on_delete=models.PROTECT, db_constraint=False, related_name="+")
@@ -120,6 +125,8 @@ def next_event_id() -> UUID:
 class JobEvent(TenantOwned):
     """One line of a job's story, as OpenAI's API tells it. Ids, counts and measures; never content."""
 
+    holding: ClassVar[Holding] = of_nobody("fine-tuning events", kept=Keeping(since="created_at"))
+
     id = models.UUIDField(primary_key=True, default=next_event_id, editable=False)
     job = models.ForeignKey(
         FineTuningJob, on_delete=models.CASCADE, db_constraint=False, related_name="events"
@@ -143,6 +150,8 @@ class JobEvent(TenantOwned):
 
 class JobMetric(TenantOwned):
     """What one optimizer step measured. A step that is run again after a crash is measured anew."""
+
+    holding: ClassVar[Holding] = of_nobody("fine-tuning metrics")
 
     job = models.ForeignKey(
         FineTuningJob, on_delete=models.CASCADE, db_constraint=False, related_name="measured"
@@ -172,6 +181,10 @@ class Checkpoint(TenantOwned):
     `digest` is the SHA-256 of the tar in `object_key`; older checkpoints keep their row and lose their
     object (`object_key` is empty then). `broken` marks one that could not be read back.
     """
+
+    holding: ClassVar[Holding] = of_nobody(
+        "checkpoints", withheld=frozenset({"object_key"}), objects=("object_key",)
+    )
 
     job = models.ForeignKey(
         FineTuningJob, on_delete=models.CASCADE, db_constraint=False, related_name="checkpoints"

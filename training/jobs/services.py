@@ -18,7 +18,13 @@ from tenants.limits.services.training import Training, require_training_left
 from tenants.organizations.models import Organization, Project
 from tenants.organizations.refusals import require_model
 from training.jobs import states, validation
-from training.jobs.errors import FileUnknown, FileUnusable, ModelUnknown, NotCancellable
+from training.jobs.errors import (
+    FileUnknown,
+    FileUnusable,
+    ModelUnknown,
+    NotCancellable,
+    TrainingNotAllowed,
+)
 from training.jobs.models import FineTuningJob, JobState
 from training.jobs.orders import MAX_SEED, JobOrder
 from training.jobs.states import Fault, Line
@@ -32,8 +38,8 @@ MAX_SLUG_CHARACTERS = 40
 def start_job(order: JobOrder, *, by: Principal) -> FineTuningJob:
     """Create a job in the current organization; it is queued as soon as its files are validated.
 
-    Raises `ModelNotAllowed`, `ModelUnknown`, `FileUnknown`, `FileUnusable`, each naming the parameter, and
-    `LimitReached`.
+    Raises `ModelNotAllowed`, `ModelUnknown`, `FileUnknown`, `FileUnusable`, `TrainingNotAllowed`, each naming
+    the parameter, and `LimitReached`.
     """
     project = Project.objects.get(pk=by.project_id)
     require_model(project, order.model, allowed=by.allowed_models)
@@ -144,6 +150,12 @@ def _file(public_id: str, param: str, by: Principal) -> File:
     if file.purpose != PURPOSE:
         raise FileUnusable(
             f"The file {public_id} has the purpose '{file.purpose}'; it must be '{PURPOSE}'.", param=param
+        )
+    if not file.training_allowed:
+        raise TrainingNotAllowed(
+            f"The provenance of {public_id} says that models must not learn from its rows; see "
+            f"/api/v1/files/{public_id}/provenance.",
+            param=param,
         )
     if file.state == FileState.INVALID:
         raise FileUnusable(

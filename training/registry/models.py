@@ -1,11 +1,12 @@
 """Base models that every organization can train on, and the model versions that came of it."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models.functions import Now
 
 from kernel import ids
+from kernel.ports.holdings import Erasure, Holding
 from tenants.access.permissions import Permission
 from tenants.access.restrictable import Restrictable, object_permissions
 
@@ -39,6 +40,15 @@ class ModelVersion(Restrictable):
     `object_key` holds an uncompressed tar of the adapter's two files, encrypted. `name` is the alias that
     clients call. `lineage` says what it was made of: dataset version, file, seed, code, hyperparameters.
     """
+
+    holding: ClassVar[Holding] = Holding(
+        kind="model versions",
+        erased=Erasure.CLEARED,
+        person="created_by_id",
+        cleared=("created_by",),
+        withheld=frozenset({"object_key"}),
+        objects=("object_key",),
+    )
 
     prefix = "mv"
     actions = (Permission.MODEL_READ, Permission.MODEL_WRITE)

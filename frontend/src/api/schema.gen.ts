@@ -22,6 +22,59 @@ export interface paths {
         patch: operations["account_partial_update"];
         trace?: never;
     };
+    "/api/v1/account/exports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The copies of what is held about oneself in this organization, and of one's account. */
+        get: operations["account_exports_list"];
+        put?: never;
+        /** @description The copies of what is held about oneself in this organization, and of one's account. */
+        post: operations["account_exports_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/account/exports/{export_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One of one's own copies. */
+        get: operations["account_exports_retrieve"];
+        put?: never;
+        post?: never;
+        /** @description One of one's own copies. */
+        delete: operations["account_exports_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/account/exports/{export_id}/file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The file of one of one's own copies. */
+        get: operations["account_exports_file_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/account/sessions": {
         parameters: {
             query?: never;
@@ -170,6 +223,269 @@ export interface paths {
         };
         /** @description The models that can be fine-tuned: the same for every organization. */
         get: operations["base_models_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/compliance/erasure-policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Whether an erasure needs two people. */
+        get: operations["compliance_erasure_policy_retrieve"];
+        /** @description Whether an erasure needs two people. */
+        put: operations["compliance_erasure_policy_update"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/compliance/erasures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The organization's requests for erasure. */
+        get: operations["compliance_erasures_list"];
+        put?: never;
+        /** @description The organization's requests for erasure. */
+        post: operations["compliance_erasures_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/compliance/erasures/{erasure_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One request; deleting it takes it back, which an approved one no longer can be. */
+        get: operations["compliance_erasures_retrieve"];
+        put?: never;
+        post?: never;
+        /** @description One request; deleting it takes it back, which an approved one no longer can be. */
+        delete: operations["compliance_erasures_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/compliance/erasures/{erasure_id}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Approve a plan: what it names is erased. */
+        post: operations["compliance_erasures_approve_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/compliance/erasures/{erasure_id}/certificate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The signed certificate of an erasure that is done. */
+        get: operations["compliance_erasures_certificate_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/compliance/evidence": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The report as JSON. */
+        get: operations["compliance_evidence_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/compliance/evidence/page": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The report as a page. */
+        get: operations["compliance_evidence_page_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/compliance/exports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The organization's copies of itself and of its members. */
+        get: operations["compliance_exports_list"];
+        put?: never;
+        /** @description The organization's copies of itself and of its members. */
+        post: operations["compliance_exports_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/compliance/exports/{export_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One copy; deleting it stops it, or removes its file. */
+        get: operations["compliance_exports_retrieve"];
+        put?: never;
+        post?: never;
+        /** @description One copy; deleting it stops it, or removes its file. */
+        delete: operations["compliance_exports_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/compliance/exports/{export_id}/file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The file of a copy, decrypted as it is sent. */
+        get: operations["compliance_exports_file_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/compliance/legal-holds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The organization's holds, lifted ones included. */
+        get: operations["compliance_legal_holds_list"];
+        put?: never;
+        /** @description The organization's holds, lifted ones included. */
+        post: operations["compliance_legal_holds_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/compliance/legal-holds/{hold_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One hold. */
+        get: operations["compliance_legal_holds_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/compliance/legal-holds/{hold_id}/lift": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Lift a hold. */
+        post: operations["compliance_legal_holds_lift_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/compliance/retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The rules; PUT chooses for one kind, DELETE goes back to the platform's. */
+        get: operations["compliance_retention_retrieve"];
+        /** @description The rules; PUT chooses for one kind, DELETE goes back to the platform's. */
+        put: operations["compliance_retention_update"];
+        post?: never;
+        /** @description The rules; PUT chooses for one kind, DELETE goes back to the platform's. */
+        delete: operations["compliance_retention_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/compliance/retention/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The reports of retention. */
+        get: operations["compliance_retention_runs_list"];
         put?: never;
         post?: never;
         delete?: never;
@@ -328,6 +644,24 @@ export interface paths {
         put?: never;
         /** @description Take a deployment out of service. */
         post: operations["deployments_stop_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/files/{file_id}/provenance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description By which right a file's rows are here, what for, and whether models may learn from them. */
+        get: operations["files_provenance_retrieve"];
+        /** @description By which right a file's rows are here, what for, and whether models may learn from them. */
+        put: operations["files_provenance_update"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2234,6 +2568,16 @@ export interface components {
             ok: boolean;
             checks: components["schemas"]["ConnectionCheck"][];
         };
+        /** @description A demand of a framework, and the facts that answer it. */
+        Control: {
+            framework: string;
+            number: string;
+            title: string;
+            status: components["schemas"]["ControlStatus"];
+            facts: components["schemas"]["Fact"][];
+        };
+        /** @enum {string} */
+        ControlStatus: "met" | "not_met" | "not_applicable";
         /** @description A conversation; its messages come when it is asked for alone. */
         Conversation: {
             id: string;
@@ -2366,6 +2710,60 @@ export interface components {
         };
         /** @enum {string} */
         EnforcementStatusEnum: "inactive" | "enforcing";
+        /** @description A request, how far it is, and once everything is found, its plan. */
+        Erasure: {
+            id: string;
+            object: string;
+            state: components["schemas"]["ErasureStateEnum"];
+            user_id: string | null;
+            reference: string;
+            done: number;
+            total: number;
+            fault: string;
+            summary: components["schemas"]["KindCount"][];
+            plan: components["schemas"]["Trace"][];
+            models_to_retrain: string[];
+            /** Format: date-time */
+            created_at: string;
+            created_by: string | null;
+            /** Format: date-time */
+            planned_at: string | null;
+            /** Format: date-time */
+            approved_at: string | null;
+            approved_by: string | null;
+            /** Format: date-time */
+            finished_at: string | null;
+        };
+        /** @description A certificate: the text that was signed, to the letter, and all that its verification needs. */
+        ErasureCertificate: {
+            id: string;
+            object: string;
+            document: string;
+            algorithm: string;
+            key_id: string;
+            signature: string;
+            public_key: string | null;
+        };
+        ErasurePage: {
+            object: string;
+            data: components["schemas"]["Erasure"][];
+            has_more: boolean;
+            first_id: string | null;
+            last_id: string | null;
+        };
+        /** @description Whether whoever asks for an erasure may not be the one who approves it. */
+        ErasurePolicy: {
+            needs_two: boolean;
+        };
+        /** @description Who or what is to be erased: a member, whoever the words name (addresses, phrases), rows of files. */
+        ErasureRequest: {
+            user_id?: string;
+            words?: string[];
+            rows?: components["schemas"]["NamedRows"][];
+            reference?: string;
+        };
+        /** @enum {string} */
+        ErasureStateEnum: "finding" | "planned" | "erasing" | "completed" | "cancelled" | "failed";
         /** @description The body of every refusal. */
         ErrorBody: {
             error: components["schemas"]["ErrorDetail"];
@@ -2400,6 +2798,59 @@ export interface components {
         };
         /** @enum {string} */
         EventType: "message" | "metrics";
+        /** @description The report: `document` is the text that was signed, `controls` are what it says. */
+        Evidence: {
+            object: string;
+            made_at: string;
+            software: string;
+            controls: components["schemas"]["Control"][];
+            document: string;
+            algorithm: string;
+            key_id: string;
+            signature: string;
+            public_key: string | null;
+        };
+        /** @description A copy, and how far it is; `user_id` names whom it is about, null for the whole organization. */
+        Export: {
+            id: string;
+            object: string;
+            user_id: string | null;
+            state: components["schemas"]["ExportStateEnum"];
+            rows_done: number;
+            rows_total: number;
+            bytes: number;
+            sha256: string;
+            fault: string;
+            /** Format: date-time */
+            created_at: string;
+            created_by: string | null;
+            /** Format: date-time */
+            finished_at: string | null;
+            /** Format: date-time */
+            expires_at: string | null;
+        };
+        ExportPage: {
+            object: string;
+            data: components["schemas"]["Export"][];
+            has_more: boolean;
+            first_id: string | null;
+            last_id: string | null;
+        };
+        /** @description Of whom a copy is wanted: of a member, or without one of the whole organization. */
+        ExportRequest: {
+            user_id?: string;
+        };
+        /** @enum {string} */
+        ExportStateEnum: "running" | "ready" | "failed" | "cancelled" | "expired";
+        /** @description What was found just now; `met` null where there is nothing to judge. */
+        Fact: {
+            name: string;
+            title: string;
+            value: unknown;
+            met: boolean | null;
+            how: string;
+            of_deployment: boolean;
+        };
         /** @description A second factor that the person has set up. */
         Factor: {
             type: components["schemas"]["FactorTypeEnum"];
@@ -2717,6 +3168,12 @@ export interface components {
         };
         /** @enum {string} */
         KeyOwnerTypeEnum: "user" | "service_account";
+        /** @description How many of a kind, and what becomes of them. */
+        KindCount: {
+            kind: string;
+            fate: string;
+            count: number;
+        };
         /** @enum {string} */
         LanguageEnum: "en" | "de";
         /** @description The same for every report, whether or not there is such a key. */
@@ -2728,6 +3185,42 @@ export interface components {
         LeakReport: {
             key: string;
             url?: string;
+        };
+        /** @enum {string} */
+        LegalBasisEnum: "consent" | "contract" | "legal_obligation" | "vital_interests" | "public_task" | "legitimate_interests" | "no_personal_data";
+        /** @description A hold, in force until it was lifted. */
+        LegalHold: {
+            id: string;
+            object: string;
+            subject: components["schemas"]["SubjectEnum"];
+            subject_id: string | null;
+            name: string;
+            reason: string;
+            /** Format: date-time */
+            created_at: string;
+            created_by: string | null;
+            /** Format: date-time */
+            lifted_at: string | null;
+            lifted_by: string | null;
+            lifted_because: string;
+        };
+        LegalHoldPage: {
+            object: string;
+            data: components["schemas"]["LegalHold"][];
+            has_more: boolean;
+            first_id: string | null;
+            last_id: string | null;
+        };
+        /** @description What is held, by its id (none for the whole organization), under which name and why. */
+        LegalHoldRequest: {
+            subject: components["schemas"]["SubjectEnum"];
+            subject_id?: string;
+            name: string;
+            reason: string;
+        };
+        /** @description Why a hold is lifted. */
+        LiftRequest: {
+            reason: string;
         };
         /** @description A limit; `used` and `resets_at` are null for what the gateways count by the minute. */
         Limit: {
@@ -2874,6 +3367,11 @@ export interface components {
         Name: {
             name: string;
         };
+        /** @description Rows of one file, by their numbers. */
+        NamedRows: {
+            file_id: string;
+            numbers: number[];
+        };
         /** @description An administration key just made: the only time its value is shown. */
         NewAdminKey: {
             object: string;
@@ -2987,6 +3485,23 @@ export interface components {
         };
         /** @enum {string} */
         OrganizationState: "active" | "suspended" | "closing" | "closed";
+        /** @description What became of a kind on a day; `held_back` says how many stayed for which reason. */
+        Outcome: {
+            kind: string;
+            days: number;
+            removed: number;
+            held_back: {
+                [key: string]: number;
+            };
+            fault: string;
+        };
+        OwnExportPage: {
+            object: string;
+            data: components["schemas"]["Export"][];
+            has_more: boolean;
+            first_id: string | null;
+            last_id: string | null;
+        };
         /** @description What a person may change of themselves here; the rest has pages under `/accounts`. */
         PatchedAccountChange: {
             name?: string;
@@ -3042,7 +3557,7 @@ export interface components {
             enabled?: boolean;
         };
         /** @enum {string} */
-        Permission: "platform.operate" | "account.use" | "organization.read" | "organization.write" | "organization.own" | "project.read" | "project.write" | "member.read" | "member.write" | "group.read" | "group.write" | "role.read" | "role.write" | "grant.read" | "grant.write" | "service_account.read" | "service_account.write" | "key.read" | "key.write" | "admin_key.read" | "admin_key.write" | "limit.read" | "limit.write" | "policy.read" | "policy.write" | "sso.read" | "sso.write" | "webhook.read" | "webhook.write" | "support.write" | "audit.read" | "file.read" | "file.write" | "training.read" | "training.start" | "model.read" | "model.write" | "deployment.read" | "deployment.write" | "inference.complete" | "chat.use";
+        Permission: "platform.operate" | "account.use" | "organization.read" | "organization.write" | "organization.own" | "project.read" | "project.write" | "member.read" | "member.write" | "group.read" | "group.write" | "role.read" | "role.write" | "grant.read" | "grant.write" | "service_account.read" | "service_account.write" | "key.read" | "key.write" | "admin_key.read" | "admin_key.write" | "limit.read" | "limit.write" | "policy.read" | "policy.write" | "sso.read" | "sso.write" | "webhook.read" | "webhook.write" | "support.write" | "audit.read" | "compliance.read" | "compliance.write" | "compliance.approve" | "file.read" | "file.write" | "training.read" | "training.start" | "model.read" | "model.write" | "deployment.read" | "deployment.write" | "inference.complete" | "chat.use";
         /** @description Who is signed in. */
         Person: {
             id: string;
@@ -3252,6 +3767,16 @@ export interface components {
             has_more: boolean;
             next: string | null;
         };
+        /**
+         * @description By which right (GDPR article 6) a file's rows are here, what for, and whether models may learn from
+         *     them.
+         */
+        Provenance: {
+            legal_basis?: components["schemas"]["LegalBasisEnum"];
+            processing_purpose?: string;
+            consent_reference?: string;
+            training_allowed?: boolean;
+        };
         /** @description What is entered at the identity provider. */
         ProviderAddresses: {
             start_url: string;
@@ -3302,9 +3827,46 @@ export interface components {
             object: string;
             type: string;
         };
+        /** @description How long a kind shall be kept from now on. */
+        RetentionChoice: {
+            kind: string;
+            days: number | null;
+        };
         /** @description What shall be kept of requests. */
         RetentionRequest: {
             retention_type: string;
+        };
+        /** @description How long a kind is kept: `days` null is without end; bounds are the platform's. */
+        RetentionRule: {
+            kind: string;
+            days: number | null;
+            is_own: boolean;
+            default_days: number | null;
+            at_least_days: number;
+            at_most_days: number | null;
+            counted_from: string;
+        };
+        /** @description Every kind; `requests` is what OpenAI's API calls `data_retention`. */
+        RetentionRules: {
+            data: components["schemas"]["RetentionRule"][];
+            requests: string;
+        };
+        /** @description What retention did on a day. */
+        RetentionRun: {
+            id: string;
+            object: string;
+            /** Format: date-time */
+            started_at: string;
+            /** Format: date-time */
+            finished_at: string | null;
+            report: components["schemas"]["Outcome"][];
+        };
+        RetentionRunPage: {
+            object: string;
+            data: components["schemas"]["RetentionRun"][];
+            has_more: boolean;
+            first_id: string | null;
+            last_id: string | null;
         };
         /** @enum {string} */
         Role: "owner" | "admin" | "data_engineer" | "model_trainer" | "deployer" | "viewer" | "end_user" | "auditor";
@@ -3476,6 +4038,8 @@ export interface components {
             break_glass?: string[];
         };
         /** @enum {string} */
+        SubjectEnum: "organization" | "person" | "file";
+        /** @enum {string} */
         SubjectTypeEnum: "user" | "group";
         /** @description Options of supervised fine-tuning. */
         Supervised: {
@@ -3508,6 +4072,14 @@ export interface components {
         SupportAccessRequest: {
             reason: string;
             hours: number;
+        };
+        /** @description Something that holds what is to be erased: where, how many, and what becomes of it. */
+        Trace: {
+            kind: string;
+            place: string;
+            count: number;
+            fate: string;
+            because: string;
         };
         /** @description Who shall own the organization. */
         Transfer: {
@@ -3670,6 +4242,159 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Account"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    account_exports_list: {
+        parameters: {
+            query?: {
+                /** @description The id after which the page begins. */
+                after?: string;
+                /** @description How many at most; 20 unless told. */
+                limit?: number;
+                /** @description Newest first (desc) unless told. */
+                order?: "asc" | "desc";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnExportPage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    account_exports_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Export"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    account_exports_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                export_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Export"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    account_exports_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                export_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Export"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    account_exports_file_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                export_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": string;
                 };
             };
             /** @description A refusal. */
@@ -4057,6 +4782,720 @@ export interface operations {
             };
         };
     };
+    compliance_erasure_policy_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErasurePolicy"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    compliance_erasure_policy_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ErasurePolicy"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErasurePolicy"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    compliance_erasures_list: {
+        parameters: {
+            query?: {
+                /** @description The id after which the page begins. */
+                after?: string;
+                /** @description How many at most; 20 unless told. */
+                limit?: number;
+                /** @description Newest first (desc) unless told. */
+                order?: "asc" | "desc";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErasurePage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    compliance_erasures_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ErasureRequest"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Erasure"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    compliance_erasures_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                erasure_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Erasure"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    compliance_erasures_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                erasure_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Erasure"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    compliance_erasures_approve_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                erasure_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Erasure"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    compliance_erasures_certificate_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                erasure_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErasureCertificate"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    compliance_evidence_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Evidence"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    compliance_evidence_page_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    compliance_exports_list: {
+        parameters: {
+            query?: {
+                /** @description The id after which the page begins. */
+                after?: string;
+                /** @description How many at most; 20 unless told. */
+                limit?: number;
+                /** @description Newest first (desc) unless told. */
+                order?: "asc" | "desc";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExportPage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    compliance_exports_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ExportRequest"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Export"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    compliance_exports_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                export_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Export"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    compliance_exports_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                export_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Export"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    compliance_exports_file_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                export_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": string;
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    compliance_legal_holds_list: {
+        parameters: {
+            query?: {
+                /** @description The id after which the page begins. */
+                after?: string;
+                /** @description How many at most; 20 unless told. */
+                limit?: number;
+                /** @description Newest first (desc) unless told. */
+                order?: "asc" | "desc";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LegalHoldPage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    compliance_legal_holds_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LegalHoldRequest"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LegalHold"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    compliance_legal_holds_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                hold_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LegalHold"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    compliance_legal_holds_lift_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                hold_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LiftRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LegalHold"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    compliance_retention_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetentionRules"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    compliance_retention_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RetentionChoice"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetentionRule"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    compliance_retention_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetentionRule"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    compliance_retention_runs_list: {
+        parameters: {
+            query?: {
+                /** @description The id after which the page begins. */
+                after?: string;
+                /** @description How many at most; 20 unless told. */
+                limit?: number;
+                /** @description Newest first (desc) unless told. */
+                order?: "asc" | "desc";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetentionRunPage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     conversations_list: {
         parameters: {
             query?: {
@@ -4431,6 +5870,70 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Deployment"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    files_provenance_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                file_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Provenance"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    files_provenance_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                file_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Provenance"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Provenance"];
                 };
             };
             /** @description A refusal. */

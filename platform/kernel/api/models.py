@@ -1,9 +1,12 @@
 """The answers that are given again when the same request comes twice."""
 
+from typing import ClassVar
+
 from django.db import models
 from django.db.models.functions import Now
 
 from kernel.crypto.columns import OpenedBytes, SealedColumn
+from kernel.ports.holdings import Erasure, Holding
 from kernel.tenancy.models import TenantOwned
 
 
@@ -13,6 +16,14 @@ class KeptAnswer(TenantOwned):
     `fingerprint` is of the method, the address and the body. The answer's body is sealed: it may hold the
     secret of a key that was just made.
     """
+
+    holding: ClassVar[Holding] = Holding(
+        kind="answers given again",
+        erased=Erasure.DELETED,
+        person="caller",
+        person_as="user",
+        withheld=frozenset({"sealed_body"}),
+    )
 
     caller = models.CharField(max_length=60)
     key = models.CharField(max_length=255)

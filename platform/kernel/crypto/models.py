@@ -1,10 +1,12 @@
 """The wrapped keys of organizations and of the people in them, and what happens to them."""
 
+from typing import ClassVar
+
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from kernel.ports.holdings import Erasure, Holding
+from kernel.ports.holdings import Erasure, Holding, of_nobody
 from kernel.tenancy.models import TenantOwned
 
 KIND = "encryption keys"
@@ -33,7 +35,9 @@ class OrganizationKey(TenantOwned):
     created_at = models.DateTimeField(db_default=Now())
     destroyed_at = models.DateTimeField(null=True)
 
-    holding = Holding(kind=KIND, erased=Erasure.NOBODY, withheld=frozenset({"wrapped_key"}))
+    holding: ClassVar[Holding] = Holding(
+        kind=KIND, erased=Erasure.NOBODY, withheld=frozenset({"wrapped_key"})
+    )
 
     class Meta:
         constraints = [
@@ -60,7 +64,7 @@ class PersonKey(TenantOwned):
     destroyed_at = models.DateTimeField(null=True)
     destroyed_under = models.UUIDField(null=True)
 
-    holding = Holding(
+    holding: ClassVar[Holding] = Holding(
         kind=KIND,
         erased=Erasure.KEPT,
         person="person",
@@ -84,7 +88,7 @@ class RetiredRoot(TenantOwned):
     root = models.CharField(max_length=512)
     created_at = models.DateTimeField(db_default=Now())
 
-    holding = Holding(kind=KIND, erased=Erasure.NOBODY)
+    holding: ClassVar[Holding] = of_nobody(KIND)
 
     def __str__(self) -> str:
         return self.root
@@ -111,7 +115,9 @@ class OwnKey(TenantOwned):
     answered_at = models.DateTimeField(db_default=Now())
     refused_at = models.DateTimeField(null=True)
 
-    holding = Holding(kind=KIND, erased=Erasure.NOBODY, withheld=frozenset({"sealed_token"}))
+    holding: ClassVar[Holding] = Holding(
+        kind=KIND, erased=Erasure.NOBODY, withheld=frozenset({"sealed_token"})
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["organization_id"], name="crypto_own_key_once")]
@@ -149,7 +155,9 @@ class ReEncryption(TenantOwned):
     # Who works on it, until when: after that another process goes on.
     lease_until = models.DateTimeField(null=True)
 
-    holding = Holding(kind=KIND, erased=Erasure.NOBODY, withheld=frozenset({"place", "lease_until"}))
+    holding: ClassVar[Holding] = Holding(
+        kind=KIND, erased=Erasure.NOBODY, withheld=frozenset({"place", "lease_until"})
+    )
 
     class Meta:
         constraints = [

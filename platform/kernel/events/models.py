@@ -1,10 +1,11 @@
 """The transactional outbox: what happened, waiting to be told."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models.functions import Now
 
+from kernel.ports.holdings import Holding, Keeping, of_nobody
 from kernel.tenancy.models import TenantOwned
 
 
@@ -13,6 +14,8 @@ class OutboxEvent(TenantOwned):
 
     `resource` and `resource_id` name what a console should read again; empty when nobody looks at it.
     """
+
+    holding: ClassVar[Holding] = of_nobody("events", kept=Keeping(since="dispatched_at", days=30, at_most=90))
 
     sequence = models.BigIntegerField(editable=False)
     name = models.CharField(max_length=100)

@@ -7,6 +7,7 @@ from uuid import UUID
 from django.db import models
 
 from kernel.ids import uuid7
+from kernel.ports.holdings import Holding
 from kernel.tenancy.scope import ForeignRow, current_scope
 
 T = TypeVar("T", bound="TenantOwned")
@@ -34,7 +35,12 @@ class TenantManager(models.Manager[T]):
 
 
 class TenantOwned(models.Model):
-    """A row of one organization. `id` is a UUIDv7 made by the application."""
+    """A row of one organization. `id` is a UUIDv7 made by the application.
+
+    Every model says by `holding` how it is exported, erased and kept.
+    """
+
+    holding: ClassVar[Holding]
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     organization_id = models.UUIDField(editable=False)

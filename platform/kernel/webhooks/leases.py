@@ -2,23 +2,19 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from uuid import UUID
 
 import psycopg
 from django.db import connection
-from django.db.models.functions import Now
 
 from kernel.events.dispatcher import connection_parameters
 from kernel.tenancy.scope import across_tenants
-from kernel.webhooks.models import WebhookDelivery
 
 # At the same time to one endpoint, to one that has failed last, and to all of one organization.
 PER_ENDPOINT = 2
 PER_FAILING_ENDPOINT = 1
 PER_ORGANIZATION = 8
 LEASE_SECONDS = 60
-KEPT_FOR = timedelta(days=14)
 # Any number that nothing else in the database locks.
 COURIER = 7_203_115
 
@@ -75,10 +71,3 @@ def the_only_courier() -> Iterator[bool]:
     """Whether nobody else sends now; the bounds above hold for one courier. A dead one is no hindrance."""
     with psycopg.connect(**connection_parameters(), autocommit=True) as holder:
         yield holder.execute("SELECT pg_try_advisory_lock(%s)", [COURIER]).fetchone() == (True,)
-
-
-def prune() -> int:
-    """Forget deliveries that ended two weeks ago, of all organizations. Returns how many."""
-    with across_tenants():
-        forgotten, _ = WebhookDelivery.objects.filter(finished_at__lt=Now() - KEPT_FOR).delete()
-    return forgotten

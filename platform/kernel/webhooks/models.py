@@ -1,7 +1,7 @@
 """Where customers want to be told, and what they are told."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from django.contrib.postgres.fields import ArrayField
@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 
 from kernel import ids
 from kernel.crypto.columns import OpenedText, SealedColumn
+from kernel.ports.holdings import Holding, Keeping, of_nobody
 from kernel.tenancy.models import TenantOwned
 
 
@@ -27,6 +28,10 @@ class WebhookEndpoint(TenantOwned):
     `failing_since` is the first failure after the last success. A secret that was replaced goes on signing
     until `previous_secret_until`. `secret` is `whsec_…` in clear.
     """
+
+    holding: ClassVar[Holding] = of_nobody(
+        "webhooks", withheld=frozenset({"sealed_secret", "sealed_previous_secret"})
+    )
 
     url = models.CharField(max_length=2048)
     patterns: "ArrayField[Any, Any]" = ArrayField(models.CharField(max_length=100))
@@ -80,6 +85,10 @@ class WebhookDelivery(TenantOwned):
 
     The payload carries ids only. `fault` is the code of what went wrong last.
     """
+
+    holding: ClassVar[Holding] = of_nobody(
+        "webhook deliveries", kept=Keeping(since="finished_at", days=14, at_most=90)
+    )
 
     endpoint = models.ForeignKey(
         WebhookEndpoint, on_delete=models.CASCADE, db_constraint=False, related_name="+"

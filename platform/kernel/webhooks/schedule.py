@@ -8,8 +8,4 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 5.0,
         "options": {"expires": 5.0},
     },
-    "prune-webhook-deliveries": {
-        "task": "kernel.webhooks.tasks.prune_deliveries",
-        "schedule": 24 * 3600.0,
-    },
 }

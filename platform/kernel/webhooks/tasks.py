@@ -7,7 +7,7 @@ from celery import shared_task
 from kernel.events.followers import follower
 from kernel.events.models import OutboxEvent
 from kernel.events.subscribers import Event, subscriber
-from kernel.webhooks import execution, leases, planning
+from kernel.webhooks import execution, planning
 from kernel.webhooks.services import DUE
 
 
@@ -31,9 +31,3 @@ def _wake() -> None:
 def send_what_was_asked_for(event: Event, **_: object) -> None:
     """Send a test or a replay now, and what waited while its endpoint was disabled."""
     execution.send_due()
-
-
-@shared_task(name="kernel.webhooks.tasks.prune_deliveries")
-def prune_deliveries() -> None:
-    """Forget deliveries that ended long ago."""
-    leases.prune()

@@ -111,6 +111,13 @@ def forget_grants_of(member: Member) -> None:
     TenantUserPermission.objects.filter(user_id=member.user_id).delete()
 
 
+def move_grants(before: Restrictable, after: Restrictable) -> None:
+    """Open what replaces an object to whomever the object was opened; both are of one model."""
+    for table in (TenantUserPermission, TenantGroupPermission):
+        rows = table.objects.filter(content_type=ContentType.objects.get_for_model(before))
+        rows.filter(object_pk=str(before.pk)).update(object_pk=str(after.pk))
+
+
 def public_id_of(target: Restrictable) -> str:
     """The object's id as clients know it."""
     return ids.render(type(target).prefix, target.pk)

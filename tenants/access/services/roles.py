@@ -124,12 +124,12 @@ def lock_organization() -> None:
     Organization.objects.select_for_update(no_key=True).get(pk=current_organization_id())
 
 
-def require_an_owner() -> None:
+def require_an_owner(*, besides: Member | None = None) -> None:
     """Raises `LastOwner` unless an active member owns the organization by a role of their own."""
     owners = RoleAssignment.objects.filter(
         builtin=Role.OWNER.value, project=None, member__isnull=False, member__deactivated_at=None
     )
-    if not owners.exists():
+    if not owners.exclude(member=besides).exists():
         raise LastOwner
 
 

@@ -1,6 +1,7 @@
 """REST: files, as OpenAI's API has them, and what was found in them."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from itertools import islice
 from typing import Any, ClassVar
 
@@ -92,6 +93,24 @@ class FileView(ObjectEndpoint):
     def delete(self, request: Request, file_id: str) -> Response:
         services.delete_file(_file(self.principal, file_id, Permission.FILE_WRITE))
         return Response({"id": file_id, "object": "file", "deleted": True})
+
+
+class FileProvenanceView(ObjectEndpoint):
+    """By which right a file's rows are here, what for, and whether models may learn from them."""
+
+    permission: ClassVar = {"GET": Permission.FILE_READ, "PUT": Permission.FILE_WRITE}
+
+    @extend_schema(responses=shapes.ProvenanceSerializer)
+    def get(self, request: Request, file_id: str) -> Response:
+        return Response(asdict(services.provenance_of(_file(self.principal, file_id))))
+
+    @extend_schema(request=shapes.ProvenanceSerializer, responses={200: shapes.ProvenanceSerializer})
+    def put(self, request: Request, file_id: str) -> Response:
+        file = _file(self.principal, file_id, Permission.FILE_WRITE)
+        body = shapes.ProvenanceSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        services.record_provenance(file, services.Provenance(**body.validated_data))
+        return Response(asdict(services.provenance_of(file)))
 
 
 class FileContentView(ObjectEndpoint):

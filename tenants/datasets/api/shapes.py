@@ -7,9 +7,10 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from kernel import ids
+from kernel.api.strict import StrictSerializer
 from tenants.datasets.formats.jsonl import CHAT, PROMPT_COMPLETION
 from tenants.datasets.formats.tables import CSV
-from tenants.datasets.models import DatasetVersion, File, FileState
+from tenants.datasets.models import DatasetVersion, File, FileState, LegalBasis
 
 # OpenAI's three states; while it is validated a file counts as uploaded.
 PUBLIC_STATES = {FileState.PROCESSED: "processed", FileState.INVALID: "error"}
@@ -42,6 +43,17 @@ class FileUploadSerializer(serializers.Serializer[Any]):
 
     file = UploadField()
     purpose = serializers.CharField()
+
+
+class ProvenanceSerializer(StrictSerializer):
+    """By which right (GDPR article 6) a file's rows are here, what for, and whether models may learn from
+    them.
+    """
+
+    legal_basis = serializers.ChoiceField(choices=LegalBasis.values, allow_blank=True, required=False)
+    processing_purpose = serializers.CharField(max_length=500, allow_blank=True, required=False)
+    consent_reference = serializers.CharField(max_length=200, allow_blank=True, required=False)
+    training_allowed = serializers.BooleanField(required=False)
 
 
 class FileDeletedSerializer(serializers.Serializer[Any]):

@@ -15,11 +15,12 @@ from django.db.models.functions import Now
 from kernel.crypto import keys
 from kernel.crypto.models import OrganizationKey, RetiredRoot
 from kernel.events.outbox import Happening, emit
-from kernel.ports.erasure import erasers
+from kernel.ports.erasure import Subject, keepers, no_beat
 from kernel.storage import objects
 from kernel.tenancy.models import TenantOwned
 from kernel.tenancy.scope import across_tenants, acting_for
 from tenants.organizations.models import Organization, OrganizationState
+from tenants.organizations.services import holds
 from tenants.organizations.services.lifecycle import CLOSED
 
 BATCH = 2_000
@@ -45,13 +46,14 @@ def erase(organization_id: UUID, *, at_the_end: Callable[[], None]) -> bool:
     """Erase what is left of an organization that is due; answers whether this call brought it to its end.
 
     `at_the_end` is called in the transaction that leaves the tombstone, so once. Raises what a store
-    raises that does not answer; the next call goes on from there.
+    raises that does not answer; the next call goes on from there. Raises `UnderLegalHold` before anything.
     """
     if not _close(organization_id):
         return False
-    for name, eraser in erasers().items():
-        eraser(organization_id)
-        log.info("erasure.step", organization_id=str(organization_id), step=name)
+    everything = Subject(organization_id=organization_id)
+    for keeper in keepers():
+        keeper.erase(everything, (), no_beat)
+        log.info("erasure.step", organization_id=str(organization_id), step=keeper.name)
     objects.delete_everything(organization_id)
     for model in models_in_order():
         _erase_rows(organization_id, model)
@@ -90,6 +92,8 @@ def _close(organization_id: UUID) -> bool:
         if organization.erased_at is not None:
             return False
         is_due = Organization.objects.filter(pk=organization_id, erase_at__lte=Now()).exists()
+        if is_due:
+            holds.require_nothing_held()
         if organization.state == OrganizationState.CLOSING and is_due:
             Organization.objects.filter(pk=organization_id).update(state=OrganizationState.CLOSED)
             emit(Happening(CLOSED, aggregate_id=organization_id, resource="organization"))

@@ -11,6 +11,7 @@ from kernel.errors import Conflict, InvalidRequest
 from kernel.events.outbox import Happening, emit
 from kernel.tenancy.scope import current_organization_id
 from tenants.organizations.models import Organization, OrganizationState
+from tenants.organizations.services import holds
 
 CHANGED = "tenants.organization.changed.v1"
 SUSPENDED = "tenants.organization.suspended.v1"
@@ -80,8 +81,9 @@ def resume() -> Organization:
 def request_close(name: str) -> Organization:
     """Close the current organization: after the grace period everything of it is erased.
 
-    `name` must be its exact name. Raises `NameNotConfirmed`, `WrongState`.
+    `name` must be its exact name. Raises `NameNotConfirmed`, `WrongState`, `UnderLegalHold`.
     """
+    holds.require_nothing_held()
     organization = _locked(OrganizationState.ACTIVE)
     if name != organization.name:
         raise NameNotConfirmed(

@@ -328,20 +328,6 @@ def test_what_waits_for_a_disabled_webhook_is_sent_once_it_is_enabled(
         assert len(customer.received) == received
 
 
-def test_old_deliveries_are_forgotten_and_waiting_ones_are_not(owner: Person, customer: Customer) -> None:
-    subscribe(owner, customer.url)
-    happen(owner)
-    tell()
-    happen(owner)
-    dispatcher.deliver_waiting()
-    with owner.acting():
-        WebhookDelivery.objects.exclude(finished_at=None).update(
-            finished_at=Now() - leases.KEPT_FOR - timedelta(seconds=1)
-        )
-    assert leases.prune() >= 1
-    assert [delivery.state for delivery in deliveries(owner)] == ["waiting"]
-
-
 def test_secrets_are_sealed_where_they_lie(owner: Person, customer: Customer) -> None:
     endpoint = subscribe(owner, customer.url)
     with owner.acting():

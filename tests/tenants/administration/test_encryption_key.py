@@ -236,7 +236,7 @@ def test_new_access_to_the_same_key_mends_what_was_refused(owner: Person, custom
 
 def test_a_key_is_exchanged_and_removed_again(
     owner: Person, customers_vault: FakeVault, kms: FakeKms
-) -> None:  # noqa: F811
+) -> None:
     address = with_a_file(owner)
     bring(owner, in_vault(customers_vault))
     call(owner, "post", f"{ADDRESS}/rotate", {})

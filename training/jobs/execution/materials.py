@@ -51,6 +51,8 @@ def read_sheet(lease: Lease) -> Sheet:
         for file, param in ((job.training_file, "training_file"), (job.validation_file, "validation_file")):
             if file is not None and file.deleted_at is not None:
                 raise Unfit(_deleted(file.public_id, param))
+            if file is not None and not file.training_allowed:
+                raise Unfit(_forbidden(file.public_id, param))
         job.base_model  # noqa: B018 - read while the scope is open
         training = DatasetVersion.objects.get(pk=job.training_dataset_id)
         validation = DatasetVersion.objects.filter(pk=job.validation_dataset_id).first()
@@ -95,4 +97,12 @@ def _download(organization_id: UUID, version: DatasetVersion, path: Path, param:
 def _deleted(file_id: str, param: str) -> Fault:
     return Fault(
         "file_not_found", f"The file {file_id} was deleted before the job ran; upload it again.", param
+    )
+
+
+def _forbidden(file_id: str, param: str) -> Fault:
+    return Fault(
+        "training_not_allowed",
+        f"The provenance of {file_id} was changed before the job ran: models must not learn from its rows.",
+        param,
     )

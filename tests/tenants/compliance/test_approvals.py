@@ -1,0 +1,77 @@
+"""Who lets an erasure go ahead, and what stops it: approvals, legal holds, requests that name nothing."""
+
+from typing import Any
+
+import pytest
+
+from tenants.access.permissions import Role
+from tests.cast import WORKING, Person, new_person
+from tests.tenants.administration.offices import call, refused
+from tests.tenants.compliance.house import ERASURES, HOLDS, approve, ask, bring, file_of, go_on, row, seen
+
+JANE = "jane.doe@customers.example"
+ROWS_OF_JANE = row("Where is my order?") * 20 + row(f"I am {JANE}.")
+
+
+def test_a_legal_hold_stops_a_request_and_an_approval_and_names_itself(owner: Person) -> None:
+    leaver = new_person(*WORKING, joining=owner)
+    file = bring(owner, ROWS_OF_JANE)
+    erasure_id = ask(owner, words=[JANE])
+    go_on(owner, erasure_id)
+    held = {"subject": "file", "subject_id": file.public_id, "name": "Case 12", "reason": "A court asked."}
+    hold = call(owner, "post", HOLDS, held).json()
+    refusal = approve(owner, erasure_id)
+    assert refused(refusal, 409, "legal_hold")
+    assert "Case 12" in refusal.json()["error"]["message"]
+    assert refused(call(owner, "delete", f"/v1/files/{file.public_id}"), 409, "legal_hold")
+    person = {**held, "subject": "person", "subject_id": leaver.user.public_id}
+    call(owner, "post", HOLDS, person)
+    assert refused(call(owner, "post", ERASURES, {"user_id": leaver.user.public_id}), 409, "legal_hold")
+    lifted = call(owner, "post", f"{HOLDS}/{hold['id']}/lift", {"reason": "It is over."}).json()
+    assert lifted["lifted_because"] == "It is over."
+    assert approve(owner, erasure_id).status_code == 202
+    assert go_on(owner, erasure_id)["state"] == "completed"
+
+
+def test_a_hold_set_after_the_approval_sends_the_request_back(owner: Person) -> None:
+    file = bring(owner, ROWS_OF_JANE)
+    erasure_id = ask(owner, words=[JANE])
+    go_on(owner, erasure_id)
+    approve(owner, erasure_id)
+    call(owner, "post", HOLDS, {"subject": "organization", "name": "Case 13", "reason": "A court asked."})
+    back = go_on(owner, erasure_id)
+    assert back["state"] == "planned"
+    assert "Case 13" in back["fault"]
+    assert file_of(owner, file.pk).deleted_at is None
+
+
+def test_where_two_are_needed_one_is_not_enough(owner: Person) -> None:
+    officer = new_person(Role.ADMIN, joining=owner)
+    assert call(owner, "put", "/api/v1/compliance/erasure-policy", {"needs_two": True}).status_code == 200
+    erasure_id = ask(owner, words=[JANE])
+    go_on(owner, erasure_id)
+    assert refused(approve(owner, erasure_id), 409, "second_person_required")
+    assert approve(officer, erasure_id).status_code == 202
+
+
+def test_only_a_plan_is_approved_and_only_an_open_request_taken_back(owner: Person) -> None:
+    erasure_id = ask(owner, words=[JANE])
+    assert refused(approve(owner, erasure_id), 409, "erasure_state")
+    assert call(owner, "delete", f"{ERASURES}/{erasure_id}").json()["state"] == "cancelled"
+    assert refused(call(owner, "delete", f"{ERASURES}/{erasure_id}"), 409, "erasure_state")
+    assert go_on(owner, erasure_id)["state"] == "cancelled"
+    assert seen(owner, erasure_id)["plan"] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({}, "nothing_named"),
+        ({"words": []}, "nothing_named"),
+        ({"words": ["ab"]}, "invalid_request"),
+        ({"rows": [{"file_id": f"file-{'0' * 32}", "numbers": [1]}]}, "file_not_found"),
+        ({"everything": True}, "unknown_parameter"),
+    ],
+)
+def test_a_request_that_names_nothing_usable_is_refused(owner: Person, body: Any, code: str) -> None:
+    assert refused(call(owner, "post", ERASURES, body), 400, code)
