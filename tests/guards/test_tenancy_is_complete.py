@@ -49,6 +49,7 @@ MAY_CROSS_TENANTS = {
     "inference/deployments/snapshot.py",
     "platform/kernel/api/idempotency.py",
     "platform/kernel/crypto/copies.py",
+    "platform/kernel/crypto/own.py",
     "platform/kernel/crypto/reencryption.py",
     "platform/kernel/crypto/renewal.py",
     "platform/kernel/events/dispatcher.py",
