@@ -52,6 +52,7 @@ MAY_CROSS_TENANTS = {
     "platform/kernel/crypto/own.py",
     "platform/kernel/crypto/reencryption.py",
     "platform/kernel/crypto/renewal.py",
+    "platform/kernel/crypto/wrapping.py",
     "platform/kernel/events/dispatcher.py",
     "platform/kernel/tenancy/scope.py",
     "platform/kernel/webhooks/leases.py",
