@@ -5,16 +5,40 @@ from typing import Any
 from allauth.core import context
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
+from django.db import transaction
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from kernel.crypto.personal import open_personal, seal_personal
+from kernel.crypto.personal import holds_personal, open_personal, reseal_personal, seal_personal
 from tenants.access import sessions
 from tenants.access.assurance import FACTORS
 from tenants.access.models import User
 
 PURPOSE = "identity.factor"
+# What allauth encrypts of an app and of recovery codes.
+SECRETS = ("secret", "seed")
 PLATFORM_NAME = "Loomworks"
+
+
+@holds_personal
+def reseal_factors() -> int:
+    """Seal anew the secrets of everybody's second factors; answers how many."""
+    moved = 0
+    for pk in Authenticator.objects.values_list("pk", flat=True).iterator():
+        with transaction.atomic():
+            row = Authenticator.objects.select_for_update().filter(pk=pk).first()
+            if row is not None and (changed := _resealed(row.data)):
+                row.data.update(changed)
+                row.save(update_fields=["data"])
+                moved += len(changed)
+    return moved
+
+
+def _resealed(kept: dict[str, Any]) -> dict[str, str]:
+    """Those of a factor's secrets that were under an older key, under the newest."""
+    found = {name: kept[name] for name in SECRETS if isinstance(kept.get(name), str)}
+    anew = {name: reseal_personal(text, purpose=PURPOSE) for name, text in found.items()}
+    return {name: text for name, text in anew.items() if text is not None}
 
 
 class FactorAdapter(DefaultMFAAdapter):

@@ -3,7 +3,7 @@
 import datetime
 from pathlib import Path
 
-from tests.benchmarks import access, gateway, stack, streams
+from tests.benchmarks import access, gateway, stack, streams, trust
 from tests.benchmarks.figures import REPOSITORY, machine, table
 
 PAGE: Path = REPOSITORY / "docs" / "benchmarks.md"
@@ -21,6 +21,9 @@ than the absolute figures. A goal that was missed stays here.
 ## Encrypted streams
 
 {streams}
+## Trust
+
+{trust}
 ## Who may do what
 
 {access}"""
@@ -33,6 +36,7 @@ def main() -> None:
             stack=table(stack.main()),
             gateway=table(gateway.main()),
             streams=table(streams.main()),
+            trust=table(trust.main()),
             access=table(access.main()),
             date=datetime.datetime.now(datetime.UTC).date(),
             machine=machine(),

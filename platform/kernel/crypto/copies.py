@@ -63,14 +63,15 @@ def kept() -> Iterator[str]:
 
 def everybodys() -> Iterator[str]:
     """The lines of every organization and of the platform."""
-    with across_tenants():
-        ids = list(
-            OrganizationKey.objects.order_by("organization_id")
-            .values_list("organization_id", flat=True)
-            .distinct()
-        )
-    for organization_id in ids:
+    for organization_id in organizations():
         yield from lines_of(organization_id)
+
+
+def organizations() -> list[UUID]:
+    """All that have a key, the platform among them."""
+    with across_tenants():
+        ids = OrganizationKey.objects.order_by("organization_id").values_list("organization_id", flat=True)
+        return list(ids.distinct())
 
 
 def lines_of(organization_id: UUID) -> list[str]:

@@ -8,8 +8,8 @@ from kernel.crypto.providers import kms, vault
 from kernel.crypto.providers.guarded import guarded_session
 from kernel.crypto.providers.interface import Context, KeyProvider
 from kernel.crypto.providers.tenants_kms import kms_of_tenant
-from kernel.crypto.values import KeyEncryptionKey, KeyFinder, bind, open_value, seal_value
-from kernel.tenancy.scope import acting_for
+from kernel.crypto.values import KeyEncryptionKey, KeyFinder, bind, key_id_of, open_value, seal_value
+from kernel.tenancy.scope import across_tenants, acting_for
 
 AWS_KMS, VAULT = "aws_kms", "vault"
 
@@ -46,7 +46,7 @@ def outer_key(own_key: OwnKey, find_key: KeyFinder) -> OuterKey:
     if own_key.provider == AWS_KMS:
         keeper: KeyProvider = kms_of_tenant(own_key.key, own_key.role, own_key.organization_id)
         return OuterKey(own_key.pk, keeper, f"{kms.SCHEME}:{own_key.key}")
-    token = open_value(find_key, bytes(own_key.sealed_token), token_place(own_key)).decode()
+    token = open_token(own_key, find_key)
     place = vault.VaultPlace(own_key.address, own_key.mount, own_key.namespace)
     keeper = vault.VaultTransit(place, lambda: token, guarded_session())
     return OuterKey(own_key.pk, keeper, f"{vault.SCHEME}:{own_key.key}")
@@ -55,6 +55,27 @@ def outer_key(own_key: OwnKey, find_key: KeyFinder) -> OuterKey:
 def seal_token(own_key: OwnKey, token: str, platform_key: KeyEncryptionKey) -> None:
     """Put the token into its column, under the platform's key."""
     own_key.sealed_token = seal_value(platform_key, token.encode(), token_place(own_key)) if token else b""
+
+
+def reseal_tokens(platform_key: KeyEncryptionKey, find_key: KeyFinder) -> int:
+    """Put every organization's token under the platform's newest key; answers how many. Safe to repeat."""
+    with across_tenants():
+        ids = list(OwnKey.objects.exclude(sealed_token=b"").values_list("organization_id", flat=True))
+    moved = 0
+    for organization_id in ids:
+        with acting_for(organization_id):
+            row = OwnKey.objects.select_for_update().exclude(sealed_token=b"").first()
+            if row is None or key_id_of(bytes(row.sealed_token)) == platform_key.key_id:
+                continue
+            seal_token(row, open_token(row, find_key), platform_key)
+            row.save(update_fields=["sealed_token"])
+            moved += 1
+    return moved
+
+
+def open_token(own_key: OwnKey, find_key: KeyFinder) -> str:
+    """The token in clear. Raises what `find_key` raises."""
+    return open_value(find_key, bytes(own_key.sealed_token), token_place(own_key)).decode()
 
 
 def token_place(own_key: OwnKey) -> bytes:

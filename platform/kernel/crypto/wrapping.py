@@ -10,10 +10,10 @@ from django.db import connection
 from kernel.crypto.errors import KeyDestroyed
 from kernel.crypto.models import OrganizationKey, RetiredRoot
 from kernel.crypto.own import OuterKey
-from kernel.crypto.providers.chosen import chosen, provider_of
+from kernel.crypto.providers.chosen import chosen, provider_of, shared_root
 from kernel.crypto.values import KeyEncryptionKey
 from kernel.ids import uuid7
-from kernel.tenancy.scope import acting_for
+from kernel.tenancy.scope import across_tenants, acting_for
 
 T = TypeVar("T")
 
@@ -48,22 +48,29 @@ def unwrap(row: OrganizationKey, outer: OuterKey | None) -> KeyEncryptionKey:
 
 def retire_roots(roots: set[str]) -> None:
     """Note what is to be destroyed, in the transaction that leaves these roots without a use."""
-    for root in sorted(roots):
+    for root in sorted(roots - {shared_root()}):
         RetiredRoot(root=root).save(force_insert=True)
 
 
 def destroy_retired_roots(organization_id: UUID) -> int:
     """Destroy the organization's roots that nothing uses any more; answers how many. Safe to repeat.
 
-    Raises `KeyUnavailable`; what is left then is destroyed by the next call.
+    One that another organization still uses waits for it. Raises `KeyUnavailable`; what is left then is
+    destroyed by the next call.
     """
     with acting_for(organization_id):
         waiting = list(RetiredRoot.objects.order_by("pk"))
-    for retired in waiting:
+    unused = [retired for retired in waiting if not _is_in_use(retired.root)]
+    for retired in unused:
         provider_of(retired.root).destroy_root(retired.root)
         with acting_for(organization_id):
             RetiredRoot.objects.filter(pk=retired.pk).delete()
-    return len(waiting)
+    return len(unused)
+
+
+def _is_in_use(root: str) -> bool:
+    with across_tenants():
+        return OrganizationKey.objects.filter(provider_key_id=root, destroyed_at=None).exists()
 
 
 def committed_apart(insert: Callable[[], T]) -> T:

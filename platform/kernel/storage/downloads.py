@@ -40,20 +40,22 @@ def altered_when_changed() -> Iterator[None]:
 class StoredCiphertext:
     """The ciphertext of one object, as `kernel.crypto.streams` reads it (a `RandomReader`).
 
-    The first request brings the size and the first 64 KiB, so that a small object takes one request. Later
-    requests do not insist on the same ETag: re-encryption exchanges the head and leaves the segments, so that
-    who has read the head goes on; any other content fails its verification.
+    The first request brings the size and the first 64 KiB, so that a small object takes one request; with
+    `whole` it asks for everything, and reading to the end takes no other one.
+
+    Later requests do not insist on the same ETag: re-encryption exchanges the head and leaves the segments,
+    so that who has read the head goes on; any other content fails its verification.
     """
 
-    def __init__(self, bucket: Bucket, key: str) -> None:
+    def __init__(self, bucket: Bucket, key: str, *, whole: bool = False) -> None:
         """Ask for the object. Raises `ObjectMissing`, `StorageUnavailable`, `CiphertextAltered` if empty."""
         self._bucket = bucket
         self._key = key
         with named_faults(), altered_when_changed():
-            answer = bucket.client.get_object(
-                Bucket=bucket.name, Key=key, Range=f"bytes=0-{PREFETCHED_BYTES - 1}"
-            )
-            self._beginning: bytes = answer["Body"].read()
+            wanted: Any = {} if whole else {"Range": f"bytes=0-{PREFETCHED_BYTES - 1}"}
+            answer = bucket.client.get_object(Bucket=bucket.name, Key=key, **wanted)
+            self._beginning: bytes = answer["Body"].read(PREFETCHED_BYTES)
+        self._rest = answer["Body"] if whole else None
         self.etag = answer["ETag"]
         metadata = answer.get("Metadata", {})
         self.version = metadata.get(VERSION, "")
@@ -62,13 +64,17 @@ class StoredCiphertext:
         if "ObjectLockMode" in answer:
             self.kept_as["ObjectLockMode"] = answer["ObjectLockMode"]
             self.kept_as["ObjectLockRetainUntilDate"] = answer["ObjectLockRetainUntilDate"]
-        self.size_bytes = int(answer.get("ContentRange", "/0").rpartition("/")[2])
+        whole_range = answer.get("ContentRange", f"/{answer['ContentLength']}")
+        self.size_bytes = int(whole_range.rpartition("/")[2])
 
     def open_at(self, start: int, length: int) -> Readable:
         """A stream of the bytes from `start`, at most `length` of them."""
         end = min(start + length, self.size_bytes)
         if end <= len(self._beginning):
             return BytesIO(self._beginning[start:end])
+        if self._rest is not None and start < len(self._beginning):
+            rest, self._rest = self._rest, None
+            return ResumableBody(self, start, end, begun=(self._beginning[start:], rest))
         return ResumableBody(self, start, end)
 
     def request(self, start: int, end: int) -> StreamingBody:
@@ -82,17 +88,28 @@ class StoredCiphertext:
 class ResumableBody:
     """A range of an object as a stream; a connection that breaks in the middle is made anew."""
 
-    def __init__(self, source: StoredCiphertext, start: int, end: int) -> None:
+    def __init__(
+        self,
+        source: StoredCiphertext,
+        start: int,
+        end: int,
+        *,
+        begun: tuple[bytes, StreamingBody] | None = None,
+    ) -> None:
+        """`begun` is what was read already from the start on, and the body that goes on from there."""
         self._source = source
         self._position = start
         self._end = end
-        self._body: StreamingBody | None = None
+        self._beginning: bytes = begun[0] if begun else b""
+        self._body: StreamingBody | None = begun[1] if begun else None
         self._resumptions = 0
 
     def read(self, size: int, /) -> bytes:
         """Up to `size` bytes, none at the end. Raises `ObjectMissing`, `StorageUnavailable`."""
         if self._position >= self._end or size <= 0:
             return b""
+        if self._beginning:
+            return self._read_beginning(size)
         while True:
             try:
                 return self._read_some(size)
@@ -109,6 +126,11 @@ class ResumableBody:
         if self._body is not None:
             self._body.close()
             self._body = None
+
+    def _read_beginning(self, size: int) -> bytes:
+        chunk, self._beginning = self._beginning[:size], self._beginning[size:]
+        self._position += len(chunk)
+        return chunk
 
     def _read_some(self, size: int) -> bytes:
         if self._body is None:

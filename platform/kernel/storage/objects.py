@@ -144,15 +144,16 @@ def get(organization_id: UUID, key: str, *, version: str = "") -> Iterator[bytes
     Raises at once `ForeignObjectKey`, `ObjectMissing`, `StorageUnavailable`, `KeyDestroyed`,
     `KeyUnavailable`; also while reading `CiphertextAltered` and `StorageUnavailable`.
     """
-    return _whole(_reader(bucket(), organization_id, key, version))
+    return _whole(bucket(), organization_id, key, version)
 
 
 def get_locked(organization_id: UUID, key: str, *, version: str = "") -> Iterator[bytes]:
     """What `put_locked` stored, as `get` gives it. Raises what `get` raises, and `LockUnsupported`."""
-    return _whole(_reader(locked_bucket(), organization_id, key, version))
+    return _whole(locked_bucket(), organization_id, key, version)
 
 
-def _whole(reader: StreamReader) -> Iterator[bytes]:
+def _whole(store: Bucket, organization_id: UUID, key: str, version: str) -> Iterator[bytes]:
+    reader = _reader(store, organization_id, key, version, whole=True)
     # One byte more than there is: the end is verified too.
     return reader.read_range(0, reader.size_bytes + 1)
 
@@ -244,10 +245,12 @@ def _create_bucket(store: Bucket) -> None:
             raise
 
 
-def _reader(store: Bucket, organization_id: UUID, key: str, version: str) -> StreamReader:
+def _reader(
+    store: Bucket, organization_id: UUID, key: str, version: str, *, whole: bool = False
+) -> StreamReader:
     require_own(organization_id, key)
     unlock = Unlock(keys.finder(organization_id), context_of(organization_id, key, version))
-    return StreamReader(StoredCiphertext(store, key), unlock)
+    return StreamReader(StoredCiphertext(store, key, whole=whole), unlock)
 
 
 def context_of(organization_id: UUID, key: str, version: str) -> bytes:

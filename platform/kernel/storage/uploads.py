@@ -24,7 +24,7 @@ Extra = dict[str, Any]
 # S3 takes 10 000 parts of at least 5 MiB: objects of up to 78 GiB.
 PART_BYTES = 8 << 20
 # While they are sent, the next one is made: an upload holds about two parts more than these in memory.
-PARTS_AT_ONCE = 2
+PARTS_AT_ONCE = 4
 CONTENT_TYPE = "application/octet-stream"
 
 

@@ -3,36 +3,19 @@
 from collections.abc import Iterator
 
 import pytest
-from django.test import override_settings
 
-from kernel.crypto.cache import cache
-from kernel.crypto.providers import chosen
-from tests.kernel.crypto.keepers import TOKEN, FakeKms, FakeVault, serving
+from tests.kernel.crypto.keepers import FakeKms, FakeVault, kms_of_the_platform, vault_of_the_platform
 
 
 @pytest.fixture
 def vault() -> Iterator[FakeVault]:
     """Vault, set up as the platform's; master keys are made where `KEY_PROVIDER` says."""
-    keeper = FakeVault()
-    with serving(keeper), override_settings(VAULT_ADDRESS=keeper.url, VAULT_TOKEN=TOKEN, VAULT_TOKEN_FILE=""):
+    with vault_of_the_platform() as keeper:
         yield keeper
-    cache.forget()
 
 
 @pytest.fixture
 def kms() -> Iterator[FakeKms]:
     """AWS KMS, set up as the platform's."""
-    keeper = FakeKms()
-    with (
-        serving(keeper),
-        override_settings(
-            AWS_KMS_ENDPOINT_URL=keeper.url,
-            AWS_KMS_REGION="eu-central-1",
-            AWS_KMS_ACCESS_KEY_ID="AKIA",
-            AWS_KMS_SECRET_ACCESS_KEY="secret",
-        ),
-    ):
-        chosen.aws_client.cache_clear()
+    with kms_of_the_platform() as keeper:
         yield keeper
-    chosen.aws_client.cache_clear()
-    cache.forget()

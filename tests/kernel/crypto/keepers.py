@@ -15,6 +15,10 @@ from uuid import uuid4
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from django.test import override_settings
+
+from kernel.crypto.cache import cache
+from kernel.crypto.providers import chosen
 
 TOKEN = "hvs.a-token-of-the-platform"
 ACCOUNT = "111122223333"
@@ -194,3 +198,31 @@ def serving(keeper: Keeper) -> Iterator[None]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+@contextmanager
+def vault_of_the_platform() -> Iterator[FakeVault]:
+    """A Vault that the settings name."""
+    keeper = FakeVault()
+    with serving(keeper), override_settings(VAULT_ADDRESS=keeper.url, VAULT_TOKEN=TOKEN, VAULT_TOKEN_FILE=""):
+        yield keeper
+    cache.forget()
+
+
+@contextmanager
+def kms_of_the_platform() -> Iterator[FakeKms]:
+    """A KMS that the settings name."""
+    keeper = FakeKms()
+    with (
+        serving(keeper),
+        override_settings(
+            AWS_KMS_ENDPOINT_URL=keeper.url,
+            AWS_KMS_REGION="eu-central-1",
+            AWS_KMS_ACCESS_KEY_ID="AKIA",
+            AWS_KMS_SECRET_ACCESS_KEY="secret",
+        ),
+    ):
+        chosen.aws_client.cache_clear()
+        yield keeper
+    chosen.aws_client.cache_clear()
+    cache.forget()

@@ -271,3 +271,25 @@ def test_a_wrapped_key_put_in_another_organizations_place_does_not_open(organiza
     for who in (None, person.person):
         with pytest.raises((CiphertextAltered, KeyUnavailable)):
             keys.key_for(stranger, who)
+
+
+def test_a_master_key_of_many_is_destroyed_when_the_last_has_left_it(organization_id: UUID) -> None:
+    """As all had it in key files of the format before."""
+    other = uuid4()
+    shared = wrapping.new_root(uuid4(), "everybody")
+    for each in (organization_id, other):
+        key = keys.key_for(each)
+        with acting_for(each):
+            OrganizationKey.objects.update(
+                provider_key_id=shared, wrapped_key=wrapping.wrap(key, shared, each, None)
+            )
+    for leaving, staying in ((organization_id, other), (other, organization_id)):
+        renewal.move(leaving, None)
+        renewal.finish(leaving)
+        keys.cache.forget()
+        assert keys.key_for(leaving).secret
+        assert keys.key_for(staying).secret
+    assert renewal.due() >= {organization_id}
+    renewal.settle(organization_id)
+    with pytest.raises(KeyRefused):
+        wrapping.provider_of(shared).wrap(shared, b"", {})

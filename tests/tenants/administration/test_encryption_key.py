@@ -23,8 +23,7 @@ from tenants.administration import tasks
 from tenants.organizations.services import encryption
 from tests.cast import Person
 from tests.inference.deployments.house import deliver
-from tests.kernel.crypto.conftest import kms, vault  # noqa: F401
-from tests.kernel.crypto.keepers import FakeKms, FakeVault
+from tests.kernel.crypto.keepers import FakeKms, FakeVault, kms_of_the_platform, vault_of_the_platform
 from tests.tenants.administration.offices import call, refused
 
 ADDRESS = "/api/v1/encryption-key"
@@ -35,24 +34,32 @@ ROW = b'{"messages":[{"role":"user","content":"2+2?"},{"role":"assistant","conte
 
 
 @pytest.fixture
-def customers_vault(vault: FakeVault) -> Iterator[FakeVault]:  # noqa: F811
+def customers_vault(stores: Any) -> Iterator[FakeVault]:
     """A Vault that an organization names; this machine may be asked on its behalf."""
-    vault.tokens.add(TOKEN)
-    vault.keys["ours"] = b"v" * 32
-    port = urlsplit(vault.url).port
-    with override_settings(
-        EGRESS_ALLOWED_NETWORKS=[ip_network("127.0.0.1/32")],
-        EGRESS_ALLOWED_PORTS=[443, port],
-        EGRESS_ALLOW_PLAIN_HTTP=True,
-    ):
-        yield vault
+    with vault_of_the_platform() as keeper:
+        keeper.tokens.add(TOKEN)
+        keeper.keys["ours"] = b"v" * 32
+        port = urlsplit(keeper.url).port
+        with override_settings(
+            EGRESS_ALLOWED_NETWORKS=[ip_network("127.0.0.1/32")],
+            EGRESS_ALLOWED_PORTS=[443, port],
+            EGRESS_ALLOW_PLAIN_HTTP=True,
+        ):
+            yield keeper
 
 
-def in_vault(vault: FakeVault, **changes: Any) -> dict[str, Any]:  # noqa: F811
+@pytest.fixture
+def customers_kms(stores: Any) -> Iterator[FakeKms]:
+    """AWS, with the accounts of the platform and of its customers."""
+    with kms_of_the_platform() as keeper:
+        yield keeper
+
+
+def in_vault(vault: FakeVault, **changes: Any) -> dict[str, Any]:
     return {"provider": "vault", "key": "ours", "address": vault.url, "token": TOKEN, **changes}
 
 
-def in_kms(kms: FakeKms, person: Person) -> dict[str, Any]:  # noqa: F811
+def in_kms(kms: FakeKms, person: Person) -> dict[str, Any]:
     kms.roles[ROLE] = str(person.organization.pk)
     return {"provider": "aws_kms", "key": kms.new_key(), "role": ROLE}
 
@@ -189,19 +196,25 @@ def test_a_key_in_vault_takes_over_everything_and_its_revocation_cuts_access(
 
 def test_a_key_in_kms_takes_over_everything_and_its_revocation_cuts_access(
     owner: Person,
-    kms: FakeKms,  # noqa: F811
+    customers_kms: FakeKms,
 ) -> None:
     address = with_a_file(owner)
     deliver(owner)
-    body = in_kms(kms, owner)
+    body = in_kms(customers_kms, owner)
     bring(owner, body)
     assert status_of(owner, address) == (200, None)
     revoke_and_restore(
-        owner, address, kms, lambda away: kms.states.update({body["key"]: "Disabled" if away else ""})
+        owner,
+        address,
+        customers_kms,
+        lambda away: customers_kms.states.update({body["key"]: "Disabled" if away else ""}),
     )
     # The role that is taken back is obeyed at once, too.
     revoke_and_restore(
-        owner, address, kms, lambda away: kms.roles.update({ROLE: "" if away else str(owner.organization.pk)})
+        owner,
+        address,
+        customers_kms,
+        lambda away: customers_kms.roles.update({ROLE: "" if away else str(owner.organization.pk)}),
     )
 
 
@@ -235,16 +248,16 @@ def test_new_access_to_the_same_key_mends_what_was_refused(owner: Person, custom
 
 
 def test_a_key_is_exchanged_and_removed_again(
-    owner: Person, customers_vault: FakeVault, kms: FakeKms
+    owner: Person, customers_vault: FakeVault, customers_kms: FakeKms
 ) -> None:
     address = with_a_file(owner)
     bring(owner, in_vault(customers_vault))
     call(owner, "post", f"{ADDRESS}/rotate", {})
-    bring(owner, in_kms(kms, owner))
+    bring(owner, in_kms(customers_kms, owner))
     customers_vault.keys.clear()
     assert status_of(owner, address) == (200, None)
     assert call(owner, "delete", ADDRESS).json()["own_key"] is None
-    kms.keys.clear()
+    customers_kms.keys.clear()
     assert status_of(owner, address) == (200, None)
     assert refused(call(owner, "delete", ADDRESS), 404, "encryption_key_absent")
 
@@ -296,9 +309,9 @@ def test_a_key_that_cannot_be_used_changes_nothing(
 def test_a_role_that_another_organization_named_is_not_assumed(
     owner: Person,
     stranger: Person,
-    kms: FakeKms,  # noqa: F811
+    customers_kms: FakeKms,
 ) -> None:
-    body = in_kms(kms, owner)
+    body = in_kms(customers_kms, owner)
     bring(owner, body)
     assert refused(call(stranger, "put", ADDRESS, body), 400, "encryption_key_unusable")
 

@@ -21,6 +21,11 @@ def chosen() -> KeyProvider:
     return _provider(settings.KEY_PROVIDER)
 
 
+def shared_root() -> str:
+    """The master key that wraps for every organization, where the operator wants that; else empty."""
+    return f"{AWS_KMS}:{settings.AWS_KMS_SHARED_KEY}" if settings.AWS_KMS_SHARED_KEY else ""
+
+
 def provider_of(root: str) -> KeyProvider:
     """Who keeps this root. Raises `KeyUnavailable` where that provider is not set up here."""
     scheme = root.partition(":")[0]

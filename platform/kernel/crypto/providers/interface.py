@@ -20,7 +20,7 @@ class KeyProvider(Protocol):
         ...
 
     def destroy_root(self, root: str) -> None:
-        """Make what the root wraps unreadable for ever. One that is gone, or shared by many, is left."""
+        """Make what the root wraps unreadable for ever. That it is gone already is no fault."""
         ...
 
     def wrap(self, root: str, key: bytes, context: Context) -> bytes:

@@ -55,8 +55,6 @@ class LocalKeyFile:
         return f"{SCHEME}:{name}"
 
     def destroy_root(self, root: str) -> None:
-        if _is_shared(named(root)):
-            return
         with self._changing() as roots:
             roots.pop(named(root), None)
 
@@ -102,14 +100,6 @@ def create_local_keyring(path: Path) -> None:
     Raises `FileExistsError` when there is a file already: a keyring is never overwritten.
     """
     keyfile.publish_private(path, _render({}), replace=False)
-
-
-def _is_shared(name: str) -> bool:
-    """Whether the name is of a key of format 1, which wraps keys of every organization."""
-    try:
-        return str(UUID(name)) == name
-    except ValueError:
-        return False
 
 
 def _only(master: KeyEncryptionKey, key_id: UUID) -> KeyEncryptionKey:

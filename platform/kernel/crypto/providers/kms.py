@@ -66,7 +66,6 @@ class AwsKms:
 
     def destroy_root(self, root: str) -> None:
         if named(root) == self.shared_key:
-            logger.warning("The shared key of AWS KMS stays; backups that hold what it wrapped must expire")
             return
         with named_faults():
             try:
