@@ -26,7 +26,7 @@ CHANGES_NOTHING = {"PUT /api/v1/session"}
 ELSEWHERE = {
     "POST /api/v1/invitations/accept": "tests/tenants/administration/test_invites.py",
     "POST /api/v1/organization/domains/{domain_id}/verify": "tests/tenants/identity/test_domains.py",
-    "POST /api/v1/organization/identity-providers/{provider_id}/test": "tests/tenants/identity/test_identity_providers.py",
+    "POST /api/v1/organization/identity-providers/{provider_id}/test": "tests/tenants/identity/test_oidc.py",
     "POST /v1/files": "tests/kernel/audit/test_audit_log.py",
     "DELETE /api/v1/organization/closing": "tests/tenants/administration/test_lifecycle.py",
 }
