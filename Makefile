@@ -41,7 +41,7 @@ test-all: console browser
 bench: console
 	$(BIN)/python -m tests.benchmarks
 
-# One of them: `make bench-stack`, `make bench-gateway`, `make bench-streams`, `make bench-access`.
+# One of them: `make bench-stack`, `make bench-gateway`, `make bench-streams`, `make bench-access`, `make bench-audit`.
 bench-%: console
 	$(BIN)/python -m tests.benchmarks.$*
 

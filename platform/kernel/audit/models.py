@@ -1,6 +1,6 @@
 """The audit log's tables: append-only, even for the application. See docs/audit.md."""
 
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db import models
@@ -25,8 +25,8 @@ class AuditEntry(TenantOwned):
     under that person's own key; the chain holds a commitment to it, so that it can be erased.
     """
 
-    holding = Holding(
-        kind="audit_log",
+    holding: ClassVar[Holding] = Holding(
+        kind="audit log",
         erased=Erasure.KEPT,
         person="person",
         because="It proves what was done with the organization's data and models; the person's network "
@@ -119,7 +119,7 @@ class UnsealedEntry(TenantOwned):
     transactions end.
     """
 
-    holding = Holding(kind="audit_log", erased=Erasure.NOBODY)
+    holding: ClassVar[Holding] = Holding(kind="audit log", erased=Erasure.NOBODY)
 
     def __str__(self) -> str:
         return str(self.id)
@@ -128,7 +128,7 @@ class UnsealedEntry(TenantOwned):
 class AuditSeal(TenantOwned):
     """The place of an entry (by its id) in its organization's chain, which no second one can take."""
 
-    holding = Holding(kind="audit_log", erased=Erasure.NOBODY)
+    holding: ClassVar[Holding] = Holding(kind="audit log", erased=Erasure.NOBODY)
 
     sequence = models.BigIntegerField()
     previous_hash = models.BinaryField()
@@ -150,7 +150,9 @@ class AuditCheckpoint(TenantOwned):
     `subtrees` are the hashes from which the tree grows on; `object_key` is where the copy outside lies.
     """
 
-    holding = Holding(kind="audit_log", erased=Erasure.NOBODY, withheld=frozenset({"subtrees"}))
+    holding: ClassVar[Holding] = Holding(
+        kind="audit log", erased=Erasure.NOBODY, withheld=frozenset({"subtrees"})
+    )
 
     entries = models.BigIntegerField()
     root = models.BinaryField()

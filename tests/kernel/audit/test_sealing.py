@@ -147,8 +147,8 @@ def test_a_hundred_writers_and_three_sealers_do_not_fork_the_chain(owner: Person
 
     with ThreadPoolExecutor(3) as sealers:
         sealing_threads = [sealers.submit(seal) for _ in range(3)]
-        # Fewer at once than PostgreSQL takes connections; each has its own.
-        with ThreadPoolExecutor(40) as writers:
+        # Each has a connection of its own; PostgreSQL takes 97, and others need some.
+        with ThreadPoolExecutor(80) as writers:
             list(writers.map(write, range(WRITERS)))
         over.set()
         for thread in sealing_threads:
