@@ -12,7 +12,6 @@ from inference.chat.models import Conversation, Message
 from inference.chat.settlement import sweep
 from inference.gateway.faults import ContextLengthExceeded, ModelFailed
 from kernel import ids
-from kernel.audit.models import AuditEntry
 from tests.cast import Person
 from tests.inference.chat.scripted import DIGEST, BrowserSocket, text_of
 
@@ -51,25 +50,6 @@ async def test_an_answer_streams_and_stays(owner: Person, deployed: str, chat: A
     assert principal.user_id == str(owner.user.pk)
     assert (principal.key_id, principal.project_id) == (None, str(owner.project.pk))
     assert [(one.role, one.content) for one in request.messages] == [("user", "How many blackbirds?")]
-
-
-async def test_opening_a_conversation_is_recorded_wherever_it_is_opened(
-    owner: Person, deployed: str, chat: Any
-) -> None:
-    conversation = await chat.begin(owner, deployed)
-    await chat.talk(owner, conversation)
-    await chat.rest(owner, "get", f"/api/v1/conversations/{conversation}")
-
-    def read() -> list[AuditEntry]:
-        with owner.acting():
-            return list(AuditEntry.objects.filter(action="conversation.read").order_by("pk"))
-
-    entries = await sync_to_async(read)()
-    assert [entry.details for entry in entries] == [{"through": "socket"}, {}]
-    for entry in entries:
-        assert (entry.actor, entry.target) == (owner.user.public_id, conversation)
-        assert entry.request_id.startswith("req-")
-        assert entry.person == owner.user.pk
 
 
 async def test_a_second_message_carries_the_whole_conversation(
