@@ -119,7 +119,8 @@ class Endpoint(APIView):
     @contextmanager
     def _door(self) -> Iterator[None]:
         with acting_as(self._actor()):
-            prepare(self.principal.organization_id)
+            if self.request.method not in SAFE_METHODS:
+                prepare(self.principal.organization_id)
             self._record_support()
             if self.scoped:
                 with self.scope():
