@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 from kernel import ids
 from kernel.api import door, idempotency
 from kernel.api.callers import actor_of
-from kernel.audit.log import Actor, acting_as, record, record_denial
+from kernel.audit.log import Actor, acting_as, prepare, record, record_denial
 from kernel.errors import NotFound, PermissionDenied, Unauthenticated
 from kernel.tenancy.scope import acting_for
 from tenants.access.assurance import SecondFactorRequired, require_recent_sign_in
@@ -125,6 +125,8 @@ class Endpoint(APIView):
     @contextmanager
     def _door(self) -> Iterator[None]:
         with acting_as(self._actor()):
+            if self.request.method not in SAFE_METHODS:
+                prepare(self.principal.organization_id)
             self._record_support()
             if self.scoped:
                 with self.scope():

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,7 +13,8 @@ from django.db import transaction
 
 from kernel.audit.canonical import SALT_BYTES
 from kernel.audit.models import AuditEntry
-from kernel.crypto.errors import KeyUnavailable
+from kernel.crypto import keys
+from kernel.crypto.errors import KeyDestroyed, KeyUnavailable
 
 log = structlog.get_logger()
 
@@ -49,6 +50,18 @@ def acting_by_name(name: str) -> Iterator[None]:
     """What is recorded inside is this other actor's (an identity provider's, say), in the same request."""
     with acting_as(replace(_actor.get() or Actor(), name=name, person=None)):
         yield
+
+
+def prepare(organization_id: UUID) -> None:
+    """Have the key at hand that seals the current actor's address. Call it before a transaction begins.
+
+    A person's first key is made on a connection of its own. Inside a transaction that is a second one, which
+    a pool could not give to many first acts at once.
+    """
+    actor = _actor.get()
+    if actor is not None and actor.address:
+        with suppress(KeyDestroyed, KeyUnavailable):
+            keys.key_for(organization_id, actor.person or organization_id)
 
 
 def record(action: str, target: str, **details: Any) -> None:

@@ -111,8 +111,9 @@ def note_forgotten() -> int:
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:
-    _, *columns, commitment, details = row
-    return Entry(*columns, bytes(commitment), json.loads(details))
+    *columns, commitment, details = row[1:]
+    values: tuple[Any, ...] = (*columns, bytes(commitment), json.loads(details))
+    return Entry(*values)
 
 
 def _seal(entries: list[Entry]) -> None:

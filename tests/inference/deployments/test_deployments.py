@@ -6,6 +6,7 @@ from django.test import override_settings
 from inference.deployments.execution import MAX_ATTEMPTS
 from inference.deployments.reconciliation import reconcile
 from inference.deployments.services import PROJECT_BASE_MODEL
+from kernel.audit.models import AuditEntry
 from kernel.ids import render
 from kernel.storage import objects
 from tests.cast import Person
@@ -42,6 +43,13 @@ def test_a_model_version_is_served_under_its_name_and_its_hash(owner: Person, po
     assert payload["deployment_id"] == str(deployment.pk)
     assert payload["model_version_id"] == str(version.pk)
     assert payload["alias"] == version.name
+    with owner.acting():
+        read = AuditEntry.objects.get(action="model_version.read")
+    assert (read.actor, read.target, read.details) == (
+        "system",
+        version.public_id,
+        {"deployment": deployment.public_id},
+    )
 
 
 def test_an_event_delivered_twice_makes_one_deployment(owner: Person, pod: FakePod) -> None:

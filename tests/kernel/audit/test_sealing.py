@@ -1,10 +1,14 @@
 """Sealing: every committed entry once, in one chain, soon, whoever writes, and whoever dies."""
 
 import io
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from subprocess import DEVNULL
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +18,7 @@ from django.db import connection
 
 from config.onemachine import environment
 from config.onemachine.environment import Place
+from config.onemachine.layout import REPOSITORY
 from kernel.audit import checkpoints, sealing
 from kernel.audit.canonical import NOTHING_BEFORE, canonical_json, entry_hash
 from kernel.audit.checkpoints import make_checkpoint, make_due_checkpoints, told
@@ -147,8 +152,8 @@ def test_a_hundred_writers_and_three_sealers_do_not_fork_the_chain(owner: Person
 
     with ThreadPoolExecutor(3) as sealers:
         sealing_threads = [sealers.submit(seal) for _ in range(3)]
-        # Fewer at once than PostgreSQL takes connections; each has its own.
-        with ThreadPoolExecutor(40) as writers:
+        # Each has a connection of its own; PostgreSQL takes 97, and others need some.
+        with ThreadPoolExecutor(80) as writers:
             list(writers.map(write, range(WRITERS)))
         over.set()
         for thread in sealing_threads:
@@ -216,6 +221,32 @@ def test_a_sealer_that_is_killed_leaves_nothing_half_done(owner: Person, stateme
         assert UnsealedEntry.objects.count() == 1
     sealing.seal_everything()
     assert len(chain_of(owner)) == len(before) + 1
+
+
+@contextmanager
+def the_schedule() -> Iterator["subprocess.Popen[bytes]"]:
+    """`manage.py schedule` in a process of its own; killed at the end."""
+    process = subprocess.Popen([sys.executable, str(REPOSITORY / "manage.py"), "schedule"], stderr=DEVNULL)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_killed_schedule_is_followed_by_another_that_seals_on(owner: Person) -> None:
+    for turn in range(2):
+        with owner.acting():
+            record("before.the.kill", str(turn))
+            written = AuditEntry.objects.latest("id").pk
+        with the_schedule():
+            until = time.monotonic() + 90
+            while time.monotonic() < until and not _sealed(owner, written):
+                time.sleep(0.2)
+            assert _sealed(owner, written)
+    with owner.acting():
+        entries = AuditEntry.objects.count()
+    assert len(chain_of(owner)) == entries
 
 
 def test_an_entry_whose_note_was_removed_is_found_by_the_daily_look(owner: Person) -> None:

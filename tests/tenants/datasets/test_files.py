@@ -89,6 +89,26 @@ def test_every_problem_of_a_bad_file_is_reported_with_its_row(owner: Person) -> 
         assert not DatasetVersion.objects.filter(file=file).exists()
 
 
+def test_whoever_reads_a_file_its_rows_or_its_problems_is_recorded(owner: Person) -> None:
+    good, bad = process(owner, bring(owner).id), process(owner, bring(owner, BAD).id)
+    with owner.acting():
+        version = DatasetVersion.objects.get(file=good).public_id
+    owner.openai.files.content(good.public_id).read()
+    owner.browser.get(f"/api/v1/dataset-versions/{version}/rows?limit=2&offset=3")
+    validation(owner, bad.public_id)
+    with owner.acting():
+        told = AuditEntry.objects.filter(action__in=["file.download", "file.read", "dataset_version.read"])
+        entries = list(told.order_by("pk"))
+    assert [(entry.action, entry.target, entry.details) for entry in entries] == [
+        ("file.download", good.public_id, {}),
+        ("dataset_version.read", version, {"offset": 3, "limit": 2}),
+        ("file.read", bad.public_id, {"what": "problems", "offset": 0, "limit": 100}),
+    ]
+    assert entries[0].actor.startswith("key_")
+    assert {entry.actor for entry in entries[1:]} == {owner.user.public_id}
+    assert {entry.person for entry in entries} == {owner.user.pk}
+
+
 def test_validation_done_twice_makes_one_version(owner: Person) -> None:
     file = process(owner, bring(owner).id)
     execution.process_file(owner.organization.pk, file.pk)

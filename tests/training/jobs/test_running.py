@@ -12,7 +12,9 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
+from kernel.audit.models import AuditEntry
 from kernel.events.models import OutboxEvent
+from kernel.ids import render
 from kernel.storage import objects
 from kernel.tenancy.scope import acting_for
 from training.jobs.execution import following, leases, reaping, scratch
@@ -144,7 +146,13 @@ def test_a_stopped_trainer_hands_the_job_back_with_a_checkpoint(owner: Any, run_
     run_jobs(steps=checkpoint.step + 3)
     points = owner.get(f"/api/v1/fine-tuning-jobs/{job_id}/metrics").json()["points"]
     assert [point["step"] for point in points] == list(range(1, checkpoint.step + 4))
-    assert owner.job(job_id).deploying_since is not None
+    job = owner.job(job_id)
+    assert job.deploying_since is not None
+    with acting_for(owner.organization.pk):
+        read = AuditEntry.objects.filter(action__endswith=".read").order_by("pk")
+        told = list(read.values_list("actor", "action", "target"))
+    rows = ("system", "dataset_version.read", render("dsv", job.training_dataset_id))
+    assert told == [rows, rows, ("system", "checkpoint.read", job.public_id)]
 
 
 def test_a_recipe_that_does_not_listen_is_killed_and_its_job_handed_back(
