@@ -159,6 +159,14 @@ def test_a_file_of_which_nothing_is_left_has_no_replacement(owner: Person) -> No
     assert erase(owner, words=[JANE])["state"] == "completed"
     assert live_files(owner) == []
     assert file_of(owner, file.pk).replaced_by_id is None
+    assert file_of(owner, file.pk).filename == "erased.jsonl"
+
+
+def test_the_name_of_a_file_deleted_long_ago_is_cleared(owner: Person) -> None:
+    file = bring(owner, row("x") * 3, f"about {JANE}.csv")
+    assert call(owner, "delete", f"/v1/files/{file.public_id}").status_code == 200
+    assert places(erase(owner, words=[JANE])["plan"], "names of deleted files") == [file.public_id]
+    assert file_of(owner, file.pk).filename == "erased.csv"
 
 
 def test_named_rows_are_erased_and_no_others(owner: Person) -> None:
