@@ -9,7 +9,7 @@ from kernel.storage import objects
 from kernel.storage.errors import StorageUnavailable
 from tenants.access.permissions import Role
 from tenants.compliance import work
-from tests.cast import HOST, WORKING, Person, new_person
+from tests.cast import HOST, WORKING, Person, new_person, prove
 from tests.tenants.administration.offices import admin_secret, call, refused
 from tests.tenants.compliance.house import (
     ERASURES,
@@ -137,3 +137,18 @@ def test_an_administration_key_asks_and_never_approves(owner: Person) -> None:
     go_on(owner, erasure_id)
     approval = program.post(f"{ERASURES}/{erasure_id}/approve")
     assert refused(approval, 403, "permission_denied")
+
+
+def test_approving_and_lifting_a_hold_need_a_fresh_proof(owner: Person) -> None:
+    erasure_id = ask(owner, words=[JANE])
+    go_on(owner, erasure_id)
+    held = {"subject": "organization", "name": "Case 18", "reason": "A court asked."}
+    hold = call(owner, "post", HOLDS, held).json()["id"]
+    browser = owner.browser
+    prove(browser, owner.user, seconds_ago=3600)
+    for address, body in (
+        (f"{ERASURES}/{erasure_id}/approve", {}),
+        (f"{HOLDS}/{hold}/lift", {"reason": "It is over."}),
+    ):
+        answer = browser.post(address, body, content_type="application/json")
+        assert refused(answer, 403, "reauthentication_required")
