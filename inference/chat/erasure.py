@@ -14,6 +14,7 @@ from kernel import ids
 from kernel.crypto.errors import KeyDestroyed
 from kernel.ports.erasure import Beat, Fate, Keeper, Subject, Trace, keeps
 from kernel.tenancy.scope import acting_for
+from tenants.organizations.services import holds
 
 BATCH = 200
 
@@ -74,13 +75,15 @@ class WordsInConversations(Keeper):
             )
 
     def erase(self, subject: Subject, traces: Sequence[Trace], beat: Beat) -> None:
-        """Take the text out of the messages and titles that hold one of the words."""
+        """Take the text out of what holds one of the words. Raises `UnderLegalHold`."""
         for trace in traces:
             beat()
             with acting_for(subject.organization_id):
                 conversation = Conversation.objects.filter(pk=ids.parse("conv", trace.place)).first()
                 if conversation is None:
                     continue
+                if conversation.created_by_id is not None:
+                    holds.require_free(people=[conversation.created_by_id])
                 for message in Message.objects.filter(conversation=conversation):
                     if subject.is_named_in(opened(message, "content")):
                         Message.objects.filter(pk=message.pk).update(sealed_content=b"")

@@ -23,6 +23,7 @@ from tenants.access.principal import Principal
 from tenants.access.restrictable import visible
 from tenants.organizations import refusals
 from tenants.organizations.models import Project
+from tenants.organizations.services import holds
 
 MAX_MESSAGE_CHARACTERS = 32_000
 MAX_TITLE_CHARACTERS = 200
@@ -112,7 +113,9 @@ def change_conversation(conversation: Conversation, principal: Principal, change
 
 
 def delete_conversation(conversation: Conversation) -> None:
-    """Delete a conversation with all its messages; an answer under way is stopped."""
+    """Delete a conversation with its messages; an answer under way is stopped. Raises `UnderLegalHold`."""
+    if conversation.created_by_id is not None:
+        holds.require_free(people=[conversation.created_by_id])
     for message in Message.objects.filter(conversation=conversation, state=MessageState.STREAMING):
         stop_answer(message)
     record("conversation.delete", conversation.public_id)

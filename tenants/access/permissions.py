@@ -124,8 +124,13 @@ REACHES_EVERY_PROJECT = frozenset({Role.OWNER, Role.ADMIN, Role.AUDITOR})
 
 # A project's key acts for programs: it works, and never administers nor holds conversations.
 KEY_PERMISSIONS = (WORK | {_P.ORGANIZATION_READ, _P.PROJECT_READ}) - {_P.CHAT_USE}
-# An administration key belongs to no project. It never makes further keys of its kind, and never owns.
-ADMIN_KEY_PERMISSIONS = (ADMINISTRATION | {_P.ORGANIZATION_READ}) - {_P.ADMIN_KEY_WRITE, _P.SUPPORT_WRITE}
+# An administration key belongs to no project. It never makes further keys of its kind, never owns, and never
+# approves what cannot be taken back.
+ADMIN_KEY_PERMISSIONS = (ADMINISTRATION | {_P.ORGANIZATION_READ}) - {
+    _P.ADMIN_KEY_WRITE,
+    _P.SUPPORT_WRITE,
+    _P.COMPLIANCE_APPROVE,
+}
 # What a custom role may hold: everything but ownership, which is handed over as a whole.
 GRANTABLE = IN_AN_ORGANIZATION - {_P.ORGANIZATION_OWN}
 # What acts on the whole organization reaches nothing where a role holds in one project only.

@@ -22,6 +22,7 @@ from tenants.organizations.services import holds
 BATCH = 100
 ROWS_PER_BEAT = 1_000
 KIND = "rows of files"
+NAMES = "names of deleted files"
 
 
 @keeps
@@ -35,8 +36,13 @@ class RowsOfFiles(Keeper):
         if subject.words or subject.rows:
             for file in _files(subject):
                 beat()
+                named = subject.is_named_in(file.filename)
+                if file.deleted_at is not None:
+                    if named:
+                        yield Trace(kind=NAMES, place=file.public_id, count=1, fate=Fate.CLEARED)
+                    continue
                 count = sum(1 for row in _rows(file, beat) if is_meant(subject, file, row))
-                if count or subject.is_named_in(file.filename):
+                if count or named:
                     yield _trace(file, count)
 
     def erase(self, subject: Subject, traces: Sequence[Trace], beat: Beat) -> None:
@@ -49,6 +55,9 @@ class RowsOfFiles(Keeper):
             if file.deleted_at is None:
                 _replace(subject, file, UUID(trace.details["replacement"]), beat)
             execution.remove_bytes(subject.organization_id, file.pk)
+            if subject.is_named_in(file.filename):
+                with acting_for(subject.organization_id):
+                    File.objects.filter(pk=file.pk).update(filename=_anonymous(file.filename))
 
 
 def is_meant(subject: Subject, file: File, row: RawRow) -> bool:
@@ -72,12 +81,12 @@ def _trace(file: File, count: int) -> Trace:
 
 
 def _files(subject: Subject) -> Iterator[File]:
-    """The files to look through: all, or those of which rows were named."""
+    """The files to look through: all, deleted ones for their names, or those of which rows were named."""
     after: UUID | None = UUID(int=0)
     named = None if subject.words else list(subject.rows)
     while after is not None:
         with acting_for(subject.organization_id):
-            rows = File.objects.filter(deleted_at=None, pk__gt=after)
+            rows = File.objects.filter(pk__gt=after)
             batch = list((rows if named is None else rows.filter(pk__in=named)).order_by("pk")[:BATCH])
         yield from batch
         after = batch[-1].pk if batch else None
@@ -122,7 +131,7 @@ def _register(subject: Subject, file: File, replacement_id: UUID, stored: object
         object_key=stored.key,
         **{name: getattr(file, name) for name in _COPIED},
     )
-    File.objects.filter(pk=file.pk).update(replaced_by=copy, filename=copy.filename)
+    File.objects.filter(pk=file.pk).update(replaced_by=copy)
     move_grants(file, copy)
     record("file.erase_rows", file.public_id, replaced_by=copy.public_id)
     tell("tenants.file.uploaded.v1", copy)

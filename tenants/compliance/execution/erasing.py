@@ -63,10 +63,9 @@ def _plan(grip: Grip, request: ErasureRequest, found: Sequence[tuple[str, Trace]
         "earlier": earlier,
         "traces": [{"keeper": keeper, **trace.as_json()} for keeper, trace in found],
         "summary": summary_of([trace for _, trace in found]),
-        "key_destroyed": request.person is not None,
     }
     with acting_for(grip.organization_id):
-        grip.settle(state=ErasureState.PLANNED, plan=plan, planned_at=Now(), fault="")
+        grip.settle(state=ErasureState.PLANNED, plan=plan, planned_at=Now(), approved_at=None, fault="")
         record("erasure.plan", request.public_id, traces=len(found))
         _tell(PLANNED, request, {"traces": len(found)})
 

@@ -12,6 +12,7 @@ from kernel.audit.log import record
 from kernel.errors import InvalidRequest
 from tenants.access.models import Member
 from tenants.access.principal import Principal
+from tenants.access.services import roles
 from tenants.compliance import subjects
 from tenants.compliance.errors import ErasureUnknown, NothingNamed, SecondPersonRequired, WrongErasureState
 from tenants.compliance.models import ErasureRequest, ErasureState
@@ -25,7 +26,6 @@ MIN_WORD_CHARACTERS = 4
 MAX_WORD_CHARACTERS = 200
 MAX_ROWS = 100_000
 MAX_REFERENCE_CHARACTERS = 100
-SETTLED = frozenset({ErasureState.COMPLETED, ErasureState.CANCELLED})
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,11 @@ class Wish:
 def request_erasure(wish: Wish, *, by: Principal) -> ErasureRequest:
     """Have everything found that holds them; nothing is erased before the plan is approved.
 
-    A member's own address is looked for too. Raises `NothingNamed`, `InvalidRequest`, `NotFound` for a file
-    that is not there, `UnderLegalHold`.
+    A member's own address is looked for too. Raises `NothingNamed`, `InvalidRequest`, `LastOwner`,
+    `UnderLegalHold`.
     """
+    if wish.member is not None:
+        roles.require_an_owner(besides=wish.member)
     words = [*([wish.member.user.email] if wish.member else []), *(_word(word) for word in wish.words)]
     rows = {str(_file(name).pk): sorted(set(numbers)) for name, numbers in wish.rows.items()}
     if not words and not rows:
@@ -70,7 +72,8 @@ def request_erasure(wish: Wish, *, by: Principal) -> ErasureRequest:
 def approve_erasure(request: ErasureRequest, *, by: Principal) -> ErasureRequest:
     """Have the plan done. Raises `WrongErasureState`, `SecondPersonRequired`, `UnderLegalHold`."""
     locked: ErasureRequest = ErasureRequest.objects.select_for_update().get(pk=request.pk)
-    if locked.state != ErasureState.PLANNED:
+    # What failed midway is approved again, and goes on from there.
+    if locked.state not in (ErasureState.PLANNED, ErasureState.FAILED) or not locked.plan:
         raise WrongErasureState(f"The request is {locked.state}; only a plan is approved.")
     organization = Organization.objects.get(pk=by.organization_id)
     if organization.erasure_needs_two and by.user_id in (None, locked.created_by_id):
@@ -94,9 +97,12 @@ def approve_erasure(request: ErasureRequest, *, by: Principal) -> ErasureRequest
 
 def cancel_erasure(request: ErasureRequest) -> ErasureRequest:
     """Take a request back before it is approved. Raises `WrongErasureState`."""
-    open_states = [ErasureState.FINDING, ErasureState.PLANNED, ErasureState.FAILED]
-    cancelled = {"state": ErasureState.CANCELLED, "finished_at": Now(), "sealed_subject": b""}
-    if not ErasureRequest.objects.filter(pk=request.pk, state__in=open_states).update(**cancelled):
+    still_open = ErasureRequest.objects.filter(
+        pk=request.pk,
+        state__in=[ErasureState.FINDING, ErasureState.PLANNED, ErasureState.FAILED],
+        approved_at=None,
+    )
+    if not still_open.update(state=ErasureState.CANCELLED, finished_at=Now(), sealed_subject=b""):
         raise WrongErasureState(f"The request is {request.state}; it cannot be taken back any more.")
     record("erasure.cancel", request.public_id, **_told(request))
     request.refresh_from_db()

@@ -229,11 +229,19 @@ def _rows(stored: Any, offset: int, limit: int) -> Iterator[dict[str, Any]]:
 
 
 def _file(principal: Principal, file_id: str, permission: Permission = Permission.FILE_READ) -> File:
-    rows = File.objects.filter(pk=ids.parse("file", file_id, param="file_id"), deleted_at=None)
+    rows = File.objects.filter(pk=ids.parse("file", file_id, param="file_id"))
     file: File | None = visible(rows, principal, permission).first()
-    if file is None:
-        raise NotFound(f"There is no file '{file_id}'.", param="file_id")
+    if file is None or file.deleted_at is not None:
+        raise NotFound(f"There is no file '{file_id}'.{_successor(file)}", param="file_id")
     return file
+
+
+def _successor(file: File | None) -> str:
+    """Where the rows of a file are that was rewritten: programs keep its old id."""
+    if file is None or file.replaced_by_id is None:
+        return ""
+    successor = ids.render("file", file.replaced_by_id)
+    return f" Rows of it were erased on demand; the others are in '{successor}'."
 
 
 def _versions(principal: Principal) -> "QuerySet[DatasetVersion]":

@@ -3,11 +3,27 @@
 from typing import Any
 
 import pytest
+from django.test import Client
 
+from kernel.storage import objects
+from kernel.storage.errors import StorageUnavailable
 from tenants.access.permissions import Role
-from tests.cast import WORKING, Person, new_person
-from tests.tenants.administration.offices import call, refused
-from tests.tenants.compliance.house import ERASURES, HOLDS, approve, ask, bring, file_of, go_on, row, seen
+from tenants.compliance import work
+from tests.cast import HOST, WORKING, Person, new_person, prove
+from tests.tenants.administration.offices import admin_secret, call, refused
+from tests.tenants.compliance.house import (
+    ERASURES,
+    HOLDS,
+    approve,
+    ask,
+    bring,
+    file_of,
+    go_on,
+    row,
+    say,
+    seen,
+    texts_of,
+)
 
 JANE = "jane.doe@customers.example"
 ROWS_OF_JANE = row("Where is my order?") * 20 + row(f"I am {JANE}.")
@@ -75,3 +91,64 @@ def test_only_a_plan_is_approved_and_only_an_open_request_taken_back(owner: Pers
 )
 def test_a_request_that_names_nothing_usable_is_refused(owner: Person, body: Any, code: str) -> None:
     assert refused(call(owner, "post", ERASURES, body), 400, code)
+
+
+def test_a_conversation_of_somebody_held_is_deleted_by_nobody(owner: Person) -> None:
+    conversation = say(owner, f"Do you know {JANE}?")
+    held = {"subject": "person", "subject_id": owner.user.public_id, "name": "Case 17", "reason": "Asked."}
+    hold = call(owner, "post", HOLDS, held).json()["id"]
+    address = f"/api/v1/conversations/{conversation.public_id}"
+    assert refused(call(owner, "delete", address), 409, "legal_hold")
+    erasure_id = ask(owner, words=[JANE])
+    go_on(owner, erasure_id)
+    approve(owner, erasure_id)
+    back = go_on(owner, erasure_id)
+    assert (back["state"], "Case 17" in back["fault"]) == ("planned", True)
+    assert texts_of(owner, conversation) == [f"Do you know {JANE}?"]
+    call(owner, "post", f"{HOLDS}/{hold}/lift", {"reason": "It is over."})
+    assert call(owner, "delete", address).status_code == 204
+
+
+def test_what_failed_for_good_is_approved_again_and_not_taken_back(owner: Person, monkeypatch: Any) -> None:
+    bring(owner, ROWS_OF_JANE)
+    erasure_id = ask(owner, words=[JANE])
+    go_on(owner, erasure_id)
+    approve(owner, erasure_id)
+
+    def away(*_: Any, **__: Any) -> None:
+        raise StorageUnavailable
+
+    with monkeypatch.context() as patched:
+        patched.setattr(objects, "put", away)
+        for _ in range(work.MAX_ATTEMPTS):
+            failed = go_on(owner, erasure_id)
+    assert failed["state"] == "failed"
+    assert "object store" in failed["fault"]
+    assert refused(call(owner, "delete", f"{ERASURES}/{erasure_id}"), 409, "erasure_state")
+    assert approve(owner, erasure_id).status_code == 202
+    assert go_on(owner, erasure_id)["state"] == "completed"
+
+
+def test_an_administration_key_asks_and_never_approves(owner: Person) -> None:
+    program = Client(SERVER_NAME=HOST, headers={"Authorization": f"Bearer {admin_secret(owner)}"})
+    asked = program.post(ERASURES, {"words": [JANE]}, content_type="application/json")
+    assert asked.status_code == 202
+    erasure_id = asked.json()["id"]
+    go_on(owner, erasure_id)
+    approval = program.post(f"{ERASURES}/{erasure_id}/approve")
+    assert refused(approval, 403, "permission_denied")
+
+
+def test_approving_and_lifting_a_hold_need_a_fresh_proof(owner: Person) -> None:
+    erasure_id = ask(owner, words=[JANE])
+    go_on(owner, erasure_id)
+    held = {"subject": "organization", "name": "Case 18", "reason": "A court asked."}
+    hold = call(owner, "post", HOLDS, held).json()["id"]
+    browser = owner.browser
+    prove(browser, owner.user, seconds_ago=3600)
+    for address, body in (
+        (f"{ERASURES}/{erasure_id}/approve", {}),
+        (f"{HOLDS}/{hold}/lift", {"reason": "It is over."}),
+    ):
+        answer = browser.post(address, body, content_type="application/json")
+        assert refused(answer, 403, "reauthentication_required")

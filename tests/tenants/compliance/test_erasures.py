@@ -25,13 +25,15 @@ from kernel.ports import erasure as port
 from kernel.storage import objects
 from kernel.storage.names import object_key
 from tenants.access.models import ApiKey, Invitation, Member, User
+from tenants.access.permissions import Role
+from tenants.access.services import members
 from tenants.compliance.erasure import ROWS
 from tenants.compliance.models import ErasureRequest
 from tenants.datasets import execution
 from tenants.datasets.models import DatasetVersion, File
 from tests.cast import WORKING, Person, new_person
 from tests.inference.deployments.house import base_model
-from tests.tenants.administration.offices import call
+from tests.tenants.administration.offices import call, refused
 from tests.tenants.compliance.house import (
     ERASURES,
     approve,
@@ -103,6 +105,9 @@ def test_whoever_words_name_is_found_and_the_rows_leave_files_and_versions(owner
     assert text_of(rewritten) == row("Where is my order?") * 20 + row("Hello?")
     tombstone = file_of(owner, before.pk)
     assert (tombstone.state, tombstone.replaced_by_id) == ("deleted", rewritten.pk)
+    gone = call(owner, "get", f"/v1/files/{before.public_id}")
+    assert refused(gone, 404, "not_found")
+    assert rewritten.public_id in gone.json()["error"]["message"]
     with owner.acting():
         old = DatasetVersion.objects.get(file=before)
     for key in (before.object_key, old.object_key):
@@ -154,6 +159,14 @@ def test_a_file_of_which_nothing_is_left_has_no_replacement(owner: Person) -> No
     assert erase(owner, words=[JANE])["state"] == "completed"
     assert live_files(owner) == []
     assert file_of(owner, file.pk).replaced_by_id is None
+    assert file_of(owner, file.pk).filename == "erased.jsonl"
+
+
+def test_the_name_of_a_file_deleted_long_ago_is_cleared(owner: Person) -> None:
+    file = bring(owner, row("x") * 3, f"about {JANE}.csv")
+    assert call(owner, "delete", f"/v1/files/{file.public_id}").status_code == 200
+    assert places(erase(owner, words=[JANE])["plan"], "names of deleted files") == [file.public_id]
+    assert file_of(owner, file.pk).filename == "erased.csv"
 
 
 def test_named_rows_are_erased_and_no_others(owner: Person) -> None:
@@ -218,7 +231,11 @@ def test_who_is_in_another_organization_keeps_the_account(owner: Person, strange
 
 
 def test_the_last_owner_is_not_erased(owner: Person) -> None:
+    assert refused(call(owner, "post", ERASURES, {"user_id": owner.user.public_id}), 409, "last_owner")
+    second = new_person(Role.OWNER, joining=owner)
     erasure_id = ask(owner, user_id=owner.user.public_id)
+    with owner.acting():
+        members.remove_member(Member.objects.get(user=second.user), by=None)
     found = go_on(owner, erasure_id)
     assert found["state"] == "finding"
     assert "owner" in found["fault"]
