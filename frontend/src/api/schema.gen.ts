@@ -650,6 +650,111 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/encryption-key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The organization's key, and the master key that it keeps itself. */
+        get: operations["encryption_key_retrieve"];
+        /** @description The organization's key, and the master key that it keeps itself. */
+        put: operations["encryption_key_update"];
+        post?: never;
+        /** @description The organization's key, and the master key that it keeps itself. */
+        delete: operations["encryption_key_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/encryption-key/re-encryption": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The last re-encryption, and the start of one. */
+        get: operations["encryption_key_re_encryption_retrieve"];
+        put?: never;
+        /** @description The last re-encryption, and the start of one. */
+        post: operations["encryption_key_re_encryption_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/encryption-key/re-encryption/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Stop the re-encryption that runs. */
+        post: operations["encryption_key_re_encryption_cancel_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/encryption-key/re-encryption/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Go on with the re-encryption that was cancelled. */
+        post: operations["encryption_key_re_encryption_resume_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/encryption-key/retire-older": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Empty the older versions once nothing is under them. */
+        post: operations["encryption_key_retire_older_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/encryption-key/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Seal with a fresh key from now on. */
+        post: operations["encryption_key_rotate_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/files/{file_id}/provenance": {
         parameters: {
             query?: never;
@@ -2704,6 +2809,22 @@ export interface components {
         };
         /** @enum {string} */
         DomainStatus: "pending" | "verified" | "failing";
+        /**
+         * @description What the organization's content is sealed with.
+         *
+         *     `external_id` is what a role in AWS must ask for from whoever assumes it.
+         */
+        EncryptionKey: {
+            object: string;
+            version: number;
+            /** Format: date-time */
+            created_at: string;
+            older_versions: number;
+            values_under_older_versions: number;
+            external_id: string;
+            own_key: components["schemas"]["OwnKey"] | null;
+            re_encryption: components["schemas"]["ReEncryption"] | null;
+        };
         /** @description Whether the limit stops requests now. */
         Enforcement: {
             status: components["schemas"]["EnforcementStatusEnum"];
@@ -3502,6 +3623,36 @@ export interface components {
             first_id: string | null;
             last_id: string | null;
         };
+        /** @description A master key that the organization keeps itself, without the access to it. */
+        OwnKey: {
+            provider: components["schemas"]["OwnKeyProvider"];
+            key: string;
+            role: string | null;
+            address: string | null;
+            mount: string | null;
+            namespace: string | null;
+            /** Format: date-time */
+            answered_at: string;
+            /** Format: date-time */
+            refused_at: string | null;
+        };
+        /** @enum {string} */
+        OwnKeyProvider: "aws_kms" | "vault";
+        /** @description A key in AWS KMS (`key` is its ARN) or in Vault's transit engine (`key` is its name). */
+        OwnKeyRequest: {
+            provider: components["schemas"]["OwnKeyProvider"];
+            key: string;
+            /** @default  */
+            role?: string;
+            /** @default  */
+            address?: string;
+            /** @default transit */
+            mount?: string;
+            /** @default  */
+            namespace?: string;
+            /** @default  */
+            token?: string;
+        };
         /** @description What a person may change of themselves here; the rest has pages under `/accounts`. */
         PatchedAccountChange: {
             name?: string;
@@ -3557,7 +3708,7 @@ export interface components {
             enabled?: boolean;
         };
         /** @enum {string} */
-        Permission: "platform.operate" | "account.use" | "organization.read" | "organization.write" | "organization.own" | "project.read" | "project.write" | "member.read" | "member.write" | "group.read" | "group.write" | "role.read" | "role.write" | "grant.read" | "grant.write" | "service_account.read" | "service_account.write" | "key.read" | "key.write" | "admin_key.read" | "admin_key.write" | "limit.read" | "limit.write" | "policy.read" | "policy.write" | "sso.read" | "sso.write" | "webhook.read" | "webhook.write" | "support.write" | "audit.read" | "compliance.read" | "compliance.write" | "compliance.approve" | "file.read" | "file.write" | "training.read" | "training.start" | "model.read" | "model.write" | "deployment.read" | "deployment.write" | "inference.complete" | "chat.use";
+        Permission: "platform.operate" | "account.use" | "organization.read" | "organization.write" | "organization.own" | "project.read" | "project.write" | "member.read" | "member.write" | "group.read" | "group.write" | "role.read" | "role.write" | "grant.read" | "grant.write" | "service_account.read" | "service_account.write" | "key.read" | "key.write" | "admin_key.read" | "admin_key.write" | "limit.read" | "limit.write" | "policy.read" | "policy.write" | "sso.read" | "sso.write" | "encryption_key.read" | "encryption_key.write" | "webhook.read" | "webhook.write" | "support.write" | "audit.read" | "compliance.read" | "compliance.write" | "compliance.approve" | "file.read" | "file.write" | "training.read" | "training.start" | "model.read" | "model.write" | "deployment.read" | "deployment.write" | "inference.complete" | "chat.use";
         /** @description Who is signed in. */
         Person: {
             id: string;
@@ -3813,6 +3964,25 @@ export interface components {
             max_requests_per_1_day?: number;
             batch_1_day_max_input_tokens?: number;
         };
+        /**
+         * @description Bringing everything under the newest key: what was looked at and what was moved.
+         *
+         *     It ends with the pass in which nothing was left to move.
+         */
+        ReEncryption: {
+            state: components["schemas"]["ReEncryptionStateEnum"];
+            passes: number;
+            seen: number;
+            moved: number;
+            left_in_pass: number;
+            unreadable: number;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            finished_at: string | null;
+        };
+        /** @enum {string} */
+        ReEncryptionStateEnum: "running" | "cancelled" | "done";
         /** @description Why an organization is suspended; its members read it. */
         Reason: {
             reason: string;
@@ -3867,6 +4037,10 @@ export interface components {
             has_more: boolean;
             first_id: string | null;
             last_id: string | null;
+        };
+        /** @description How many older versions were emptied. */
+        Retirement: {
+            retired: number;
         };
         /** @enum {string} */
         Role: "owner" | "admin" | "data_engineer" | "model_trainer" | "deployer" | "viewer" | "end_user" | "auditor";
@@ -5870,6 +6044,261 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Deployment"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    encryption_key_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EncryptionKey"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    encryption_key_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OwnKeyRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EncryptionKey"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    encryption_key_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No response body */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    encryption_key_re_encryption_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReEncryption"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    encryption_key_re_encryption_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReEncryption"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    encryption_key_re_encryption_cancel_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReEncryption"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    encryption_key_re_encryption_resume_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReEncryption"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    encryption_key_retire_older_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retirement"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    encryption_key_rotate_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EncryptionKey"];
                 };
             };
             /** @description A refusal. */
