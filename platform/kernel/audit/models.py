@@ -119,7 +119,7 @@ class UnsealedEntry(TenantOwned):
     transactions end.
     """
 
-    holding: ClassVar[Holding] = of_nobody("audit log")
+    holding: ClassVar[Holding] = of_nobody("audit entries to be sealed")
 
     def __str__(self) -> str:
         return str(self.id)
@@ -128,7 +128,7 @@ class UnsealedEntry(TenantOwned):
 class AuditSeal(TenantOwned):
     """The place of an entry (by its id) in its organization's chain, which no second one can take."""
 
-    holding: ClassVar[Holding] = of_nobody("audit log")
+    holding: ClassVar[Holding] = of_nobody("audit seals")
 
     sequence = models.BigIntegerField()
     previous_hash = models.BinaryField()
@@ -150,8 +150,8 @@ class AuditCheckpoint(TenantOwned):
     `subtrees` are the hashes from which the tree grows on; `object_key` is where the copy outside lies.
     """
 
-    holding: ClassVar[Holding] = Holding(
-        kind="audit log", erased=Erasure.NOBODY, withheld=frozenset({"subtrees"})
+    holding: ClassVar[Holding] = of_nobody(
+        "audit checkpoints", objects=("object_key",), withheld=frozenset({"subtrees"})
     )
 
     entries = models.BigIntegerField()

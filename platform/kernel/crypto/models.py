@@ -9,8 +9,6 @@ from django.db.models.functions import Now
 from kernel.ports.holdings import Erasure, Holding, of_nobody
 from kernel.tenancy.models import TenantOwned
 
-KIND = "encryption keys"
-
 
 class Purpose(models.TextChoices):
     """What a key-encryption key protects: content, or the keys of people."""
@@ -35,9 +33,7 @@ class OrganizationKey(TenantOwned):
     created_at = models.DateTimeField(db_default=Now())
     destroyed_at = models.DateTimeField(null=True)
 
-    holding: ClassVar[Holding] = Holding(
-        kind=KIND, erased=Erasure.NOBODY, withheld=frozenset({"wrapped_key"})
-    )
+    holding: ClassVar[Holding] = of_nobody("encryption keys", withheld=frozenset({"wrapped_key"}))
 
     class Meta:
         constraints = [
@@ -65,7 +61,7 @@ class PersonKey(TenantOwned):
     destroyed_under = models.UUIDField(null=True)
 
     holding: ClassVar[Holding] = Holding(
-        kind=KIND,
+        kind="keys of people",
         erased=Erasure.KEPT,
         person="person",
         because="An empty row keeps a new key from being made for somebody who was erased.",
@@ -88,7 +84,7 @@ class RetiredRoot(TenantOwned):
     root = models.CharField(max_length=512)
     created_at = models.DateTimeField(db_default=Now())
 
-    holding: ClassVar[Holding] = of_nobody(KIND)
+    holding: ClassVar[Holding] = of_nobody("retired master keys")
 
     def __str__(self) -> str:
         return self.root
@@ -115,9 +111,7 @@ class OwnKey(TenantOwned):
     answered_at = models.DateTimeField(db_default=Now())
     refused_at = models.DateTimeField(null=True)
 
-    holding: ClassVar[Holding] = Holding(
-        kind=KIND, erased=Erasure.NOBODY, withheld=frozenset({"sealed_token"})
-    )
+    holding: ClassVar[Holding] = of_nobody("own master keys", withheld=frozenset({"sealed_token"}))
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["organization_id"], name="crypto_own_key_once")]
@@ -155,9 +149,7 @@ class ReEncryption(TenantOwned):
     # Who works on it, until when: after that another process goes on.
     lease_until = models.DateTimeField(null=True)
 
-    holding: ClassVar[Holding] = Holding(
-        kind=KIND, erased=Erasure.NOBODY, withheld=frozenset({"place", "lease_until"})
-    )
+    holding: ClassVar[Holding] = of_nobody("re-encryptions", withheld=frozenset({"place", "lease_until"}))
 
     class Meta:
         constraints = [

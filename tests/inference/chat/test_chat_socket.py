@@ -7,7 +7,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.sessions.models import Session
 
-from inference.chat import following, generation, streams
+from inference.chat import generation, streams
 from inference.chat.models import Conversation, Message
 from inference.chat.settlement import sweep
 from inference.gateway.faults import ContextLengthExceeded, ModelFailed
@@ -26,23 +26,6 @@ async def ask(socket: BrowserSocket, content: str = "How many blackbirds?") -> s
     assert started["type"] == "message.started"
     assert (started["message"]["state"], started["message"]["content"]) == ("streaming", "")
     return str(started["message"]["id"])
-
-
-async def test_an_answer_written_between_two_looks_is_streamed_too(
-    owner: Person, deployed: str, chat: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    conversation = await chat.begin(owner, deployed)
-    socket = await chat.talk(owner, conversation)
-    look = following._ending
-
-    async def late(*place: Any, **patience: Any) -> Any:
-        await generation.wait_for_all()
-        return await look(*place, **patience)
-
-    monkeypatch.setattr(following, "_ending", late)
-    await ask(socket)
-    frames = await socket.hear_until("message.finished")
-    assert text_of(frames) == "".join(chat.gateway.words)
 
 
 async def test_an_answer_streams_and_stays(owner: Person, deployed: str, chat: Any) -> None:
