@@ -192,8 +192,8 @@ def _check(wish: OwnKeyWish) -> None:
             raise InvalidRequest(
                 "'key' must be the ARN of a key in AWS KMS (arn:aws:kms:…:key/…).", param="key"
             )
-        if wish.role and not tenants_kms.ROLE.fullmatch(wish.role):
-            raise InvalidRequest("'role' must be the ARN of a role (arn:aws:iam::…:role/…).", param="role")
+        if not tenants_kms.is_of_one_account(wish.key, wish.role):
+            raise InvalidRequest("'role' must be the ARN of a role in the key's account.", param="role")
         return
     if not NAME.fullmatch(wish.key) or ".." in wish.key:
         raise InvalidRequest("'key' must be the name of a key in the transit engine.", param="key")

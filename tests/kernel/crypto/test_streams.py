@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernel.crypto.errors import CiphertextAltered
+from kernel.crypto.errors import CiphertextAltered, KeyUnavailable
 from kernel.crypto.streams import (
     HEADER_BYTES,
     MAX_SEGMENT_BYTES,
@@ -18,7 +18,9 @@ from kernel.crypto.streams import (
     Unlock,
     decrypt,
     encrypt,
+    exchange_head,
     open_range,
+    sealed_by,
 )
 from kernel.crypto.values import TAG_BYTES, KeyEncryptionKey, bind, open_value, seal_value
 
@@ -254,18 +256,45 @@ def test_plaintext_and_keys_do_not_show() -> None:
     assert repr(KEK.secret) not in repr(KEK)
 
 
-def test_a_stream_goes_under_another_key_by_rewriting_its_head_alone() -> None:
-    """The segments of the two heads are the same bytes: rotation need not touch them."""
-    ciphertext = sealed()
-    head_bytes = 4 + 1 + 1 + 4 + 7
-    assert head_bytes + 2 + int.from_bytes(ciphertext[head_bytes : head_bytes + 2], "big") == HEADER_BYTES
-    fixed = ciphertext[:head_bytes]
-    from_old = ciphertext[head_bytes + 2 : HEADER_BYTES]
+@given(content=st.binary(max_size=600), segment_bytes=st.integers(1, 130))
+def test_a_stream_goes_under_another_key_by_exchanging_its_head_alone(
+    content: bytes, segment_bytes: int
+) -> None:
+    """The segments of the two heads are the same bytes: re-encryption need not touch them."""
+    ciphertext = sealed(content, segment_bytes)
     new = KeyEncryptionKey(uuid4(), b"n" * 32)
-    data_key = open_value(find_key, from_old, fixed + CONTEXT)
-    rewritten = seal_value(new, data_key, fixed + CONTEXT)
-    moved = fixed + len(rewritten).to_bytes(2, "big") + rewritten + ciphertext[HEADER_BYTES:]
-    assert opened(moved, Unlock(lambda _: new, CONTEXT)) == CONTENT
+    head = exchange_head(io.BytesIO(ciphertext), UNLOCK, new)
+    assert (sealed_by(io.BytesIO(ciphertext)), sealed_by(io.BytesIO(head))) == (KEK.key_id, new.key_id)
+    assert len(head) == HEADER_BYTES
+    moved = head + ciphertext[HEADER_BYTES:]
+    assert opened(moved, Unlock(lambda _: new, CONTEXT)) == content
+    # Who had read the old head goes on with the segments that follow the new one.
+    reader = StreamReader(Ciphertext(ciphertext), UNLOCK)
+    reader._reader = Ciphertext(moved)
+    assert b"".join(reader.read_range(0, len(content) + 1)) == content
+
+
+@given(bit=st.integers(0, HEADER_BYTES * 8 - 1))
+def test_no_head_is_exchanged_that_was_altered(bit: int) -> None:
+    altered = bytearray(sealed())
+    altered[bit // 8] ^= 1 << bit % 8
+    with pytest.raises(CiphertextAltered):
+        exchange_head(io.BytesIO(bytes(altered)), UNLOCK, KEK)
+
+
+def test_a_long_read_ends_with_the_key_that_is_taken_away_meanwhile() -> None:
+    revoked: list[bool] = []
+
+    def find(key_id: UUID) -> KeyEncryptionKey:
+        if revoked:
+            raise KeyUnavailable
+        return KEK
+
+    reading = open_range(Ciphertext(sealed()), 0, len(CONTENT), Unlock(find, CONTEXT))
+    assert next(reading) == CONTENT[:SEGMENT]
+    revoked.append(True)
+    with pytest.raises(KeyUnavailable):
+        next(reading)
 
 
 def test_a_head_sealed_anew_for_another_place_does_not_move_the_segments() -> None:

@@ -23,12 +23,18 @@ from tenants.administration import tasks
 from tenants.organizations.services import encryption
 from tests.cast import Person
 from tests.inference.deployments.house import deliver
-from tests.kernel.crypto.keepers import FakeKms, FakeVault, kms_of_the_platform, vault_of_the_platform
+from tests.kernel.crypto.keepers import (
+    ACCOUNT,
+    FakeKms,
+    FakeVault,
+    kms_of_the_platform,
+    vault_of_the_platform,
+)
 from tests.tenants.administration.offices import call, refused
 
 ADDRESS = "/api/v1/encryption-key"
 JOB = f"{ADDRESS}/re-encryption"
-ROLE = "arn:aws:iam::444455556666:role/loomworks"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/loomworks"
 TOKEN = "hvs.a-token-of-the-customer"
 ROW = b'{"messages":[{"role":"user","content":"2+2?"},{"role":"assistant","content":"4"}]}\n'
 
@@ -314,6 +320,14 @@ def test_a_role_that_another_organization_named_is_not_assumed(
     body = in_kms(customers_kms, owner)
     bring(owner, body)
     assert refused(call(stranger, "put", ADDRESS, body), 400, "encryption_key_unusable")
+
+
+def test_a_key_without_a_role_of_its_own_account_is_refused(owner: Person, customers_kms: FakeKms) -> None:
+    """Without one the platform would ask in its own name, for a key that may be anybody's."""
+    body = in_kms(customers_kms, owner)
+    for role in ("", "arn:aws:iam::999900001111:role/loomworks", "no role"):
+        answer = call(owner, "put", ADDRESS, {**body, "role": role})
+        assert (answer.status_code, answer.json()["error"]["param"]) == (400, "role")
 
 
 def test_a_repeated_rotation_with_the_same_idempotency_key_rotates_once(owner: Person) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from allauth.mfa.models import Authenticator
+from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 
@@ -197,3 +198,18 @@ def test_a_made_up_passkey_signs_nobody_in(owner: Person, credential: str) -> No
     answer = browser.post("/accounts/sign-in/passkey", {"credential": credential})
     assert answer.status_code == 302
     assert not is_signed_in(browser)
+
+
+def test_a_factor_goes_on_when_the_platforms_key_is_rotated(owner: Person) -> None:
+    browser, secret = with_app(owner)
+    codes = codes_of(browser)
+    before = {row.pk: dict(row.data) for row in Authenticator.objects.filter(user=owner.user)}
+    call_command("keys", "rotate-platform")
+    for row in Authenticator.objects.filter(user=owner.user):
+        changed = {name for name, value in row.data.items() if value != before[row.pk][name]}
+        assert changed == {name for name in ("secret", "seed") if name in row.data}
+    browser = somebody()
+    enter(browser, owner.user.email)
+    second_step(browser, code_of(secret, steps_ahead=1))
+    assert is_signed_in(browser)
+    assert codes_of(browser) == codes
