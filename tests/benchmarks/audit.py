@@ -8,18 +8,19 @@ import os
 import statistics
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from multiprocessing import get_context
 from typing import Any
 
 import django
+import psutil
 import psycopg
 
 from config.onemachine import environment
 from config.onemachine.environment import Place
-from tests.benchmarks.figures import Figure, against, at_least_of, at_most, keep
+from tests.benchmarks.figures import Figure, against, at_least_of, at_most, at_most_of, keep
 from tests.benchmarks.platform import stores
 
 WRITERS = 2
@@ -27,6 +28,8 @@ ROUNDS = 6
 ROUND_SECONDS = 4.0
 GOAL_SHARE = 0.95
 GOAL_LAG_SECONDS = 2.0
+COUNTED_ENTRIES = 500
+COUNTED_ROUNDS = 3
 VERIFIED_ENTRIES = 20_000
 LAG = """
 SELECT extract(epoch FROM coalesce(max(clock_timestamp() - entry.occurred_at), interval '0'))
@@ -142,6 +145,52 @@ def sealed_and_not(place: Place, cast: Any) -> list[Figure]:
     ]
 
 
+def processor_time(cast: Any) -> Figure:
+    """What sealing an entry takes of the processors, here and in PostgreSQL, against what writing it takes.
+
+    Unlike the throughput, it says something on a machine that is busy with other things too.
+    """
+    log = import_module("kernel.audit.log")
+    sealing = import_module("kernel.audit.sealing")
+    owner = cast.new_person()
+    actor = log.Actor(owner.user.public_id, "203.0.113.9", "req-1", owner.user.pk)
+
+    def write_all() -> None:
+        with log.acting_as(actor):
+            for _ in range(COUNTED_ENTRIES):
+                with owner.acting():
+                    log.record("file.download", "file-1", before={"state": "new"}, after={"state": "old"})
+
+    write_all()
+    sealing.seal_everything()
+    rounds = [(used(write_all), used(sealing.seal_everything)) for _ in range(COUNTED_ROUNDS)]
+    writing, sealed = (
+        statistics.median(times) * 1e6 / COUNTED_ENTRIES for times in zip(*rounds, strict=True)
+    )
+    return at_most_of(
+        "processor time of sealing an entry",
+        sealed,
+        "us",
+        peer="of writing it",
+        peer_value=writing,
+        share=1 - GOAL_SHARE,
+    )
+
+
+def used(act: Callable[[], object]) -> float:
+    """Seconds of processor time that an act takes here and in PostgreSQL's processes."""
+    before = time.process_time() + database_time()
+    act()
+    return time.process_time() + database_time() - before
+
+
+def database_time() -> float:
+    """Seconds of processor time that PostgreSQL's processes have taken so far."""
+    children = psutil.Process().children(recursive=True)
+    times = [child.cpu_times() for child in children if "postgres" in child.name()]
+    return sum(one.user + one.system for one in times)
+
+
 def addresses(cast: Any) -> Figure:
     """What sealing the address under the person's key takes of each entry."""
     models = import_module("kernel.audit.models")
@@ -174,7 +223,7 @@ def figures() -> list[Figure]:
     """All of them, with stores of their own."""
     with stores() as place:
         cast = import_module("tests.cast")
-        return [*sealed_and_not(place, cast), addresses(cast), *verification()]
+        return [*sealed_and_not(place, cast), processor_time(cast), addresses(cast), *verification()]
 
 
 def main() -> list[Figure]:
