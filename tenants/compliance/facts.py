@@ -11,7 +11,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from kernel.audit.models import AuditEntry
-from kernel.crypto import keys, signing
+from kernel.crypto import signing
 from kernel.crypto.columns import sealed_columns
 from kernel.crypto.models import OrganizationKey
 from kernel.crypto.signing import SignatureRefused
@@ -131,12 +131,12 @@ def encryption_key() -> Fact:
     value = "none yet"
     if newest is not None:
         days = (timezone.now() - newest.created_at).days
-        value = f"version {newest.version}, {days} days old, kept by {type(keys.provider()).__name__}"
+        value = f"version {newest.version}, {days} days old, wrapped by {newest.provider_key_id[:100]}"
     return Fact(
         title="The key under which the organization's content is encrypted",
         value=value,
         met=newest is not None or None,
-        how="the newest of the organization's keys that is not destroyed, and the configured key provider",
+        how="the newest of the organization's keys that is not destroyed, and which master key wraps it",
     )
 
 

@@ -40,7 +40,7 @@ class PersonKey(TenantOwned):
     """
 
     holding: ClassVar[Holding] = Holding(
-        kind="keys of people",
+        kind="keys",
         erased=Erasure.KEPT,
         person="person",
         because="Emptied when the person is erased; the empty row stays, so that no new key is made.",

@@ -219,8 +219,10 @@ def slug_of(kind: str) -> str:
 
 
 def name_of(model: holdings.Model) -> str:
-    """The file that holds a table's rows."""
-    return f"rows/{slug_of(model.holding.kind)}.jsonl"
+    """The file that holds a table's rows; tables of one kind are told apart by their names."""
+    alike = sum(1 for other in holdings.tables() if other.holding.kind == model.holding.kind)
+    table = f".{model._meta.model_name}" if alike > 1 else ""
+    return f"rows/{slug_of(model.holding.kind)}{table}.jsonl"
 
 
 def _of_json(name: str, value: Any) -> Entry:
