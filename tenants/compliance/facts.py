@@ -131,13 +131,12 @@ def encryption_key() -> Fact:
     value = "none yet"
     if newest is not None:
         days = (timezone.now() - newest.created_at).days
-        keeper = newest.provider_key_id.partition(":")[0]
-        value = f"version {newest.version}, {days} days old, kept by {keeper}"
+        value = f"version {newest.version}, {days} days old, wrapped by {newest.provider_key_id[:100]}"
     return Fact(
         title="The key under which the organization's content is encrypted",
         value=value,
         met=newest is not None or None,
-        how="the newest of the organization's keys that is not destroyed, and whose master key wraps it",
+        how="the newest of the organization's keys that is not destroyed, and which master key wraps it",
     )
 
 

@@ -105,7 +105,8 @@ class ExportPart(TenantOwned):
     rows = models.BigIntegerField()
     bytes = models.BigIntegerField()
     sha256 = models.CharField(max_length=64)
-    object_key = models.CharField(max_length=200)
+    # Empty where there are no rows.
+    object_key = models.CharField(max_length=200, blank=True)
 
     class Meta:
         constraints = [

@@ -6,6 +6,8 @@ Each kind's rows are stored as they are done, so that an export whose worker is 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from datetime import timedelta
+from hashlib import sha256
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -32,6 +34,7 @@ from tenants.compliance.work import Grip
 from tenants.organizations.models import Organization
 
 ROOM = "exports"
+NOTHING = objects.StoredObject("", 0, sha256(b"").hexdigest())
 README = """What this is
 ============
 
@@ -123,8 +126,14 @@ class _Exporting:
         if before is not None:
             self.grip.advance(before.rows)
             return
-        begun, key = self.grip.done, object_key(self.organization_id, ROOM, uuid7())
-        stored = objects.put(self.organization_id, key, ChunkStream(self._lines(model)))
+        begun, lines = self.grip.done, self._lines(model)
+        first = next(lines, None)
+        if first is None:
+            # Most tables have nothing about one person: no object is stored for them.
+            stored = NOTHING
+        else:
+            key = object_key(self.organization_id, ROOM, uuid7())
+            stored = objects.put(self.organization_id, key, ChunkStream(chain([first], lines)))
         with acting_for(self.organization_id):
             ExportPart.objects.create(
                 export=self.export,
@@ -132,7 +141,7 @@ class _Exporting:
                 rows=self.grip.done - begun,
                 bytes=stored.bytes,
                 sha256=stored.sha256_of_plaintext,
-                object_key=key,
+                object_key=stored.key,
             )
 
     def _lines(self, model: holdings.Model) -> Iterator[bytes]:
@@ -174,6 +183,8 @@ class _Exporting:
 
     def _reading(self, key: str) -> Callable[[], Iterable[bytes]]:
         def read() -> Iterator[bytes]:
+            if not key:
+                return
             for chunk in objects.get(self.organization_id, key):
                 self.grip.beat()
                 yield chunk
@@ -208,8 +219,10 @@ def slug_of(kind: str) -> str:
 
 
 def name_of(model: holdings.Model) -> str:
-    """The file that holds a table's rows."""
-    return f"rows/{slug_of(model.holding.kind)}.jsonl"
+    """The file that holds a table's rows; tables of one kind are told apart by their names."""
+    alike = sum(1 for other in holdings.tables() if other.holding.kind == model.holding.kind)
+    table = f".{model._meta.model_name}" if alike > 1 else ""
+    return f"rows/{slug_of(model.holding.kind)}{table}.jsonl"
 
 
 def _of_json(name: str, value: Any) -> Entry:

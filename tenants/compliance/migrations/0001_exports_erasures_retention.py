@@ -161,7 +161,7 @@ class Migration(migrations.Migration):
                 ("rows", models.BigIntegerField()),
                 ("bytes", models.BigIntegerField()),
                 ("sha256", models.CharField(max_length=64)),
-                ("object_key", models.CharField(max_length=200)),
+                ("object_key", models.CharField(blank=True, max_length=200)),
                 (
                     "export",
                     models.ForeignKey(

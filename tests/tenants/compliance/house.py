@@ -8,6 +8,7 @@ import orjson
 
 from inference.chat.models import Conversation, Message, MessageState
 from kernel import ids
+from tenants.compliance import holdings
 from tenants.compliance.execution import erasing, exporting
 from tenants.compliance.models import ErasureRequest, Export
 from tenants.datasets import execution
@@ -88,10 +89,9 @@ def opened(person: Person, export_id: str, address: str = EXPORTS) -> zipfile.Zi
     return zipfile.ZipFile(io.BytesIO(b"".join(answer.streaming_content)))
 
 
-def rows_in(archive: zipfile.ZipFile, kind: str) -> list[dict[str, Any]]:
-    """The rows of a kind."""
-    lines = archive.read(f"rows/{exporting.slug_of(kind)}.jsonl").splitlines()
-    return [orjson.loads(line) for line in lines]
+def rows_in(archive: zipfile.ZipFile, model: holdings.Model) -> list[dict[str, Any]]:
+    """The rows of a table."""
+    return [orjson.loads(line) for line in archive.read(exporting.name_of(model)).splitlines()]
 
 
 def ask(person: Person, **body: Any) -> str:
