@@ -7,10 +7,11 @@ Merkle subtrees, so that what is shown still adds up to what was signed.
 import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from django.db.models import Q
+from django.utils.dateparse import parse_datetime
 
 from kernel.audit import sealing
 from kernel.audit.canonical import Link
@@ -59,6 +60,18 @@ class Wanted:
         return {name: moment(at) for name, at in bounds.items() if at} | {
             name: list(values) for name, values in lists.items() if values
         }
+
+
+def read_bound(text: str) -> datetime:
+    """A bound in time as people write it (RFC 3339, with its offset). Raises `ValueError`."""
+    found = parse_datetime(text)
+    if found is None or found.tzinfo is None:
+        raise ValueError("It is no time with an offset.")
+    try:
+        # PostgreSQL knows no offset of more than 16 hours.
+        return found.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("It is beyond all time.") from None
 
 
 def export(organization_id: UUID, wanted: Wanted) -> Iterator[bytes]:

@@ -3,7 +3,6 @@
 from datetime import datetime
 from typing import Any
 
-from django.utils.dateparse import parse_datetime
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -14,7 +13,7 @@ from kernel.api.pages import page, page_shape
 from kernel.api.schema import PAGING
 from kernel.api.streams import Streamed, in_chunks
 from kernel.audit.checkpoints import told
-from kernel.audit.export import Wanted, export
+from kernel.audit.export import Wanted, export, read_bound
 from kernel.audit.models import AuditCheckpoint
 from kernel.crypto import signing
 from kernel.errors import InvalidRequest
@@ -120,12 +119,9 @@ def _moment(query: Any, name: str) -> datetime | None:
     if text is None:
         return None
     try:
-        found = parse_datetime(text)
+        return read_bound(text)
     except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        raise InvalidRequest(f"'{name}' must be a time like 2026-03-01T00:00:00Z.", param=name)
-    return found
+        raise InvalidRequest(f"'{name}' must be a time like 2026-03-01T00:00:00Z.", param=name) from None
 
 
 def _values(query: Any, name: str) -> tuple[str, ...]:

@@ -106,7 +106,14 @@ def test_only_who_may_read_the_log_exports_it(teammate: Person, stranger: Person
 
 
 @pytest.mark.parametrize(
-    "query", [{"since": "March"}, {"until": "2026-03-01T00:00:00"}, {"actor": ["a"] * 101}, {"who": "me"}]
+    "query",
+    [
+        {"since": "March"},
+        {"since": "0001-01-01T00:00:00+23:00"},
+        {"until": "2026-03-01T00:00:00"},
+        {"actor": ["a"] * 101},
+        {"who": "me"},
+    ],
 )
 def test_a_wrong_filter_is_named(owner: Person, query: dict[str, Any]) -> None:
     answer = owner.browser.get(EXPORT, query)

@@ -3,10 +3,9 @@
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils.dateparse import parse_datetime
 
 from kernel import ids
-from kernel.audit.export import Wanted, export
+from kernel.audit.export import Wanted, export, read_bound
 from kernel.audit.log import Actor, acting_as
 from kernel.errors import DomainError, NotFound
 
@@ -18,8 +17,8 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("organization", help="its id, org-…")
-        parser.add_argument("--since", type=_moment, help="show entries from then on (RFC 3339)")
-        parser.add_argument("--until", type=_moment, help="show entries before then (RFC 3339)")
+        parser.add_argument("--since", type=read_bound, help="show entries from then on (RFC 3339)")
+        parser.add_argument("--until", type=read_bound, help="show entries before then (RFC 3339)")
         parser.add_argument("--actor", action="append", default=[], help="show what this one did")
         parser.add_argument("--action", action="append", default=[], help="show these acts")
         parser.add_argument("--target", action="append", default=[], help="show what was done to this")
@@ -42,10 +41,3 @@ class Command(BaseCommand):
             raise CommandError(fault.message) from None
         for line in lines:
             self.stdout.write(line.decode(), ending="")
-
-
-def _moment(text: str) -> Any:
-    found = parse_datetime(text)
-    if found is None or found.tzinfo is None:
-        raise ValueError(text)
-    return found
