@@ -34,16 +34,20 @@ class UnreadableCopy(ValueError):
 
 
 def keep(organization_id: UUID) -> None:
-    """Put the organization's wrapped keys into the object store, in place of the copy from before.
+    """Put the organization's wrapped keys into the object store, in place of the copy from before; none stays
+    where all of its keys are destroyed.
 
     Raises `StorageUnavailable`.
     """
+    with acting_for(organization_id):
+        is_shredded = not OrganizationKey.objects.filter(destroyed_at=None).exists()
     content = "".join(lines_of(organization_id)).encode()
-    store = bucket()
+    store, name = bucket(), f"{PREFIX}{organization_id}.jsonl"
     with named_faults():
-        store.client.put_object(
-            Bucket=store.name, Key=f"{PREFIX}{organization_id}.jsonl", Body=io.BytesIO(content)
-        )
+        if is_shredded:
+            store.client.delete_object(Bucket=store.name, Key=name)
+        else:
+            store.client.put_object(Bucket=store.name, Key=name, Body=io.BytesIO(content))
 
 
 def kept() -> Iterator[str]:

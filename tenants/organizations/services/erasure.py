@@ -12,7 +12,7 @@ from django.apps import apps
 from django.db import connection, models
 from django.db.models.functions import Now
 
-from kernel.crypto import keys
+from kernel.crypto import copies, keys
 from kernel.crypto.models import OrganizationKey, RetiredRoot
 from kernel.events.outbox import Happening, emit
 from kernel.ports.erasure import Subject, keepers, no_beat
@@ -59,6 +59,7 @@ def erase(organization_id: UUID, *, at_the_end: Callable[[], None]) -> bool:
         _erase_rows(organization_id, model)
     # What was written while the rows went (a late answer, a usage record) is unreadable without its key.
     keys.destroy_keys(organization_id)
+    copies.keep(organization_id)
     objects.delete_everything(organization_id)
     return _leave_tombstone(organization_id, at_the_end)
 

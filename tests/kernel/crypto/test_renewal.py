@@ -249,6 +249,16 @@ def test_a_copy_that_is_none_is_refused_by_its_line(line: str) -> None:
         copies.restore([line])
 
 
+def test_no_copy_stays_of_an_organization_that_was_shredded(organization_id: UUID) -> None:
+    keys.key_for(organization_id)
+    renewal.move(organization_id, None)
+    renewal.finish(organization_id)
+    assert any(str(organization_id) in line for line in copies.kept())
+    keys.destroy_keys(organization_id)
+    copies.keep(organization_id)
+    assert not any(str(organization_id) in line for line in copies.kept())
+
+
 def test_a_copy_shows_no_key(organization_id: UUID) -> None:
     key, person = keys.key_for(organization_id), keys.key_for(organization_id, uuid4())
     text = "".join(backup_of(organization_id)).encode()

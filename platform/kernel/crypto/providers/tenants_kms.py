@@ -14,7 +14,7 @@ SESSION_SECONDS = 900
 
 
 def is_of_one_account(arn: str, role: str) -> bool:
-    """Whether both are ARNs as they should be, of the same account: nobody names a role of somebody else's."""
+    """Whether both are ARNs as they should be, of the same account: nobody names somebody else's role."""
     key, assumed = KEY.fullmatch(arn), ROLE.fullmatch(role)
     return bool(key and assumed and key[2] == assumed[1])
 
