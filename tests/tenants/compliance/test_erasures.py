@@ -248,7 +248,7 @@ def test_what_is_kept_says_why_and_models_are_told_by_an_event(owner: Person) ->
     model = lineage(owner, file)
     done = erase(owner, user_id=leaver.user.public_id)
     kept = {trace["kind"]: trace["because"] for trace in done["plan"] if trace["fate"] == "kept"}
-    assert "provable" in kept["audit log"]
+    assert "proves" in kept["audit log"]
     with owner.acting():
         event = OutboxEvent.objects.get(name="tenants.erasure.completed.v1")
     assert event.payload["model_versions"] == [model.public_id]
