@@ -10,7 +10,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
-from kernel.audit.models import AuditEntry
+from kernel.audit.models import AuditCheckpoint, AuditEntry, UnsealedEntry
 from kernel.crypto import signing
 from kernel.crypto.columns import sealed_columns
 from kernel.crypto.models import OrganizationKey
@@ -29,6 +29,7 @@ from tenants.organizations.models import LegalHold, Organization
 ANSWERED_WITHIN = timedelta(days=30)
 RETAINED_WITHIN = timedelta(days=2)
 YEAR = timedelta(days=365)
+SEALED_WITHIN = timedelta(minutes=1)
 MONTH = timedelta(days=30)
 OPEN = (ErasureState.FINDING, ErasureState.PLANNED, ErasureState.ERASING, ErasureState.FAILED)
 
@@ -191,6 +192,21 @@ def audit_log() -> Fact:
         value=f"{recent.count()}, {recent.filter(outcome='denied').count()}, {_moment(last)}",
         met=last is not None,
         how="the organization's rows of the audit log",
+    )
+
+
+@tells("audit_seals")
+def audit_seals() -> Fact:
+    """How far the log is sealed, and until when signed checkpoints vouch for it."""
+    last = AuditCheckpoint.objects.order_by("-entries").first()
+    late = AuditEntry.objects.filter(pk__in=UnsealedEntry.objects.values("pk"))
+    late = late.filter(occurred_at__lt=timezone.now() - SEALED_WITHIN)
+    return Fact(
+        title="Entries of the audit log under a signed checkpoint, when it was made, and entries that wait "
+        "for their seal for longer than a minute",
+        value=f"{last.entries if last else 0}, {_moment(last.made_at if last else None)}, {late.count()}",
+        met=last is not None and not late.exists(),
+        how="the last checkpoint of the organization's chain, and the entries that have no seal",
     )
 
 

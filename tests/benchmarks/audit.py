@@ -1,4 +1,4 @@
-"""What the audit log costs: `make bench-audit`.
+"""What the audit log costs: the second half of `make bench-trust`.
 
 Processes write entries as fast as they can, in turn with sealing and without: what else the machine does
 meets all alike. Then a long export is verified.
@@ -20,7 +20,7 @@ import psycopg
 
 from config.onemachine import environment
 from config.onemachine.environment import Place
-from tests.benchmarks.figures import Figure, against, at_least_of, at_most, at_most_of, keep
+from tests.benchmarks.figures import Figure, against, at_least_of, at_most, at_most_of
 from tests.benchmarks.platform import stores
 
 WRITERS = 2
@@ -224,14 +224,3 @@ def figures() -> list[Figure]:
     with stores() as place:
         cast = import_module("tests.cast")
         return [*sealed_and_not(place, cast), processor_time(cast), addresses(cast), *verification()]
-
-
-def main() -> list[Figure]:
-    """Measure, keep and return the figures."""
-    found = figures()
-    keep("audit", found)
-    return found
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,7 @@
 """What trust costs: `make bench-trust`.
 
 Encrypting and storing, and reading back, against plain AES-GCM of the same library with the same store in the
-same run; ranges; memory at any size. The audit log's half is measured by its own module where there is one.
+same run; ranges; memory at any size. Then what sealing the audit log costs (`tests.benchmarks.audit`).
 """
 
 import io
@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from kernel.crypto.streams import SEGMENT_BYTES, Readable, StreamReader, Unlock, encrypt
 from kernel.crypto.values import TAG_BYTES, KeyEncryptionKey
 from kernel.ids import uuid7
-from tests.benchmarks import platform
+from tests.benchmarks import audit, platform
 from tests.benchmarks.figures import Figure, against, at_least_of, at_most, keep
 
 MEBIBYTE = 1 << 20
@@ -212,6 +212,7 @@ def main() -> list[Figure]:
     figures = [*flat(), *ranges()]
     with platform.stores():
         figures += stored()
+    figures += audit.figures()
     keep("trust", figures)
     return figures
 

@@ -2,9 +2,11 @@
 
 import base64
 import io
+from datetime import timedelta
 from uuid import UUID
 
 import structlog
+from django.conf import settings
 from django.db import connection
 from django.db.models.functions import Now
 
@@ -22,6 +24,8 @@ from kernel.tenancy.scope import across_tenants, acting_for
 
 CHECKPOINTED = "kernel.audit.checkpointed.v1"
 CHECKPOINT_SECONDS = 60.0
+# Longer than from one yearly audit to the next.
+LOCKED_FOR = timedelta(days=400)
 ROOM = "audit"
 # Each organization is looked up in the index alone, however long its chain is.
 _BEHIND = """
@@ -120,8 +124,12 @@ def _keep(statement: Checkpoint, tree: merkle.Range) -> AuditCheckpoint:
 
 
 def _keep_outside(checkpoint: AuditCheckpoint) -> None:
-    content = canonical_json(told(checkpoint)).encode()
-    objects.put(checkpoint.organization_id, checkpoint.object_key, io.BytesIO(content))
+    content = io.BytesIO(canonical_json(told(checkpoint)).encode())
+    if settings.S3_LOCKED_BUCKET:
+        until = checkpoint.made_at + LOCKED_FOR
+        objects.put_locked(checkpoint.organization_id, checkpoint.object_key, content, until=until)
+    else:
+        objects.put(checkpoint.organization_id, checkpoint.object_key, content)
 
 
 def _tell(checkpoint: AuditCheckpoint) -> None:

@@ -27,15 +27,25 @@ CONTROLS = (
     Control(SOC2, "CC6.5", "Data is disposed of when it is no longer needed", ("retention", "erasures")),
     Control(SOC2, "CC6.6", "Access from outside is protected", ("transport", "second_factor")),
     Control(SOC2, "CC6.7", "Information is protected on its way", ("transport", "encryption_key")),
-    Control(SOC2, "CC7.2", "Operations are watched for anomalies", ("audit_log", "audit_append_only")),
+    Control(
+        SOC2,
+        "CC7.2",
+        "Operations are watched for anomalies",
+        ("audit_log", "audit_append_only", "audit_seals"),
+    ),
     Control(SOC2, "CC7.3", "Events are evaluated", ("audit_log",)),
     Control(SOC2, "CC8.1", "Changes are authorized and known", ("schema", "versions")),
-    Control(ISO, "A.5.33", "Records are protected", ("audit_append_only", "legal_holds", "certificates")),
+    Control(
+        ISO,
+        "A.5.33",
+        "Records are protected",
+        ("audit_append_only", "audit_seals", "legal_holds", "certificates"),
+    ),
     Control(ISO, "A.5.34", "Privacy and personal data", ("inventory", "provenance", "erasures")),
     Control(ISO, "A.8.3", "Access to information is restricted", ("row_level_security", "application_role")),
     Control(ISO, "A.8.5", "Secure authentication", ("second_factor", "single_sign_on")),
     Control(ISO, "A.8.10", "Information is deleted", ("retention", "retention_rules", "certificates")),
-    Control(ISO, "A.8.15", "Logging", ("audit_log", "audit_append_only")),
+    Control(ISO, "A.8.15", "Logging", ("audit_log", "audit_append_only", "audit_seals")),
     Control(ISO, "A.8.24", "Use of cryptography", ("encryption_key", "sealed_columns", "transport")),
     Control(ISO, "A.8.32", "Change management", ("schema", "versions")),
     Control(
@@ -53,6 +63,13 @@ CONTROLS = (
         "Security of processing",
         ("row_level_security", "sealed_columns", "encryption_key", "transport", "second_factor"),
     ),
-    Control(GDPR, "Art. 33", "Breaches can be noticed and told", ("audit_log", "audit_append_only")),
-    Control(AI_ACT, "Art. 12", "Events are recorded over the lifetime", ("requests", "lineage", "audit_log")),
+    Control(
+        GDPR, "Art. 33", "Breaches can be noticed and told", ("audit_log", "audit_append_only", "audit_seals")
+    ),
+    Control(
+        AI_ACT,
+        "Art. 12",
+        "Events are recorded over the lifetime",
+        ("requests", "lineage", "audit_log", "audit_seals"),
+    ),
 )

@@ -273,7 +273,7 @@ def test_a_checkpoint_is_signed_kept_outside_and_told(owner: Person) -> None:
     statement = read_checkpoint(made.document.encode())
     assert (statement.entries, statement.root) == (tree.end, tree.root())
     verify(made.document.encode(), Signature(made.key_id, bytes(made.signature)), signing.public_keys())
-    outside = b"".join(objects.get(owner.organization.pk, made.object_key))
+    outside = b"".join(objects.get_locked(owner.organization.pk, made.object_key))
     assert outside == canonical_json(told(made)).encode()
     with owner.acting():
         event = OutboxEvent.objects.get(name=checkpoints.CHECKPOINTED)
