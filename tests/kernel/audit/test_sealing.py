@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import datetime
 from subprocess import DEVNULL
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,7 @@ from uuid import UUID
 import psycopg
 import pytest
 from django.db import connection
+from django.test import override_settings
 
 from config.onemachine import environment
 from config.onemachine.environment import Place
@@ -280,6 +282,16 @@ def test_a_checkpoint_is_signed_kept_outside_and_told(owner: Person) -> None:
     assert event.payload == {"told": told(made)}
 
 
+@override_settings(S3_LOCKED_BUCKET="")
+def test_without_a_bucket_that_locks_a_checkpoint_lies_with_everything_else(owner: Person) -> None:
+    sealing.seal_everything()
+    made = make_checkpoint(owner.organization.pk)
+    assert made is not None
+    assert (
+        b"".join(objects.get(owner.organization.pk, made.object_key)) == canonical_json(told(made)).encode()
+    )
+
+
 def test_a_checkpoint_grows_on_from_the_last_and_is_made_once(owner: Person) -> None:
     sealing.seal_everything()
     first = make_checkpoint(owner.organization.pk)
@@ -299,11 +311,11 @@ def test_a_checkpoint_grows_on_from_the_last_and_is_made_once(owner: Person) -> 
 
 
 def test_a_checkpoint_waits_for_the_object_store(owner: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    def away(organization_id: UUID, key: str, stream: io.BytesIO) -> None:
+    def away(organization_id: UUID, key: str, stream: io.BytesIO, *, until: datetime) -> None:
         raise Unavailable
 
     sealing.seal_everything()
-    monkeypatch.setattr(objects, "put", away)
+    monkeypatch.setattr(objects, "put_locked", away)
     make_due_checkpoints()
     with owner.acting():
         assert not AuditCheckpoint.objects.exists()
