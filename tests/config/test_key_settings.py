@@ -6,6 +6,9 @@ import sys
 
 import pytest
 
+# Each starts an interpreter.
+pytestmark = pytest.mark.services
+
 
 def start(**variables: str) -> str:
     """What loading the settings ends with: nothing, or the last line of the fault."""

@@ -14,6 +14,9 @@ from kernel.audit.verify import Altered, Verified, verify_lines
 from kernel.crypto import signing
 from tests.kernel.audit.ledger import Ledger, linked_anew
 
+# Long searches for an alteration that goes unnoticed.
+pytestmark = pytest.mark.services
+
 WHOLE = Ledger(9, checkpoints_after=(3, 6)).export()
 PARTLY = Ledger(20, checkpoints_after=(6, 13), shown=(0, 5, 6, 12, 17)).export()
 EXPORTS = st.sampled_from([WHOLE, PARTLY])

@@ -13,6 +13,9 @@ from kernel.crypto.providers import chosen
 from kernel.crypto.providers.interface import KeyProvider
 from tests.kernel.crypto.keepers import TOKEN, FakeKms, FakeVault
 
+# It talks to key providers over HTTP, and waits for slow ones.
+pytestmark = pytest.mark.services
+
 KEY = bytes(range(32))
 CONTEXT = {"organization_id": "a", "key_id": "1"}
 PATIENCE_SECONDS = 12.0
