@@ -14,6 +14,7 @@ from django.db.models.functions import Coalesce, Now
 from kernel.audit.log import record
 from kernel.egress import client
 from kernel.egress.errors import EgressFault
+from kernel.errors import DomainError
 from kernel.events.outbox import Happening, emit
 from kernel.tenancy.scope import acting_for
 from kernel.webhooks.leases import lease, the_only_courier
@@ -85,16 +86,24 @@ def _send_all(run_seconds: float) -> int:
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="webhook") as pool:
         while True:
             leased = lease(AT_ONCE - len(flying)) if time.monotonic() < ends else []
-            for delivery_id, organization_id in leased:
-                parcel = _pack(delivery_id, organization_id)
-                if parcel is not None:
-                    flying[pool.submit(_send, parcel)] = parcel
+            for parcel in filter(None, (_packed(*place) for place in leased)):
+                flying[pool.submit(_send, parcel)] = parcel
             if not flying:
                 return sent
             landed, _ = wait(flying, timeout=PAUSE_SECONDS, return_when=FIRST_COMPLETED)
             for future in landed:
-                _settle(flying.pop(future), future.result())
+                parcel = flying.pop(future)
+                _settle(parcel.delivery_id, parcel.organization_id, future.result())
                 sent += 1
+
+
+def _packed(delivery_id: UUID, organization_id: UUID) -> Parcel | None:
+    """What is to be sent. An organization whose key is away or destroyed stops nobody else's deliveries."""
+    try:
+        return _pack(delivery_id, organization_id)
+    except DomainError as fault:
+        _settle(delivery_id, organization_id, Outcome(None, fault.code, 0))
+        return None
 
 
 def _pack(delivery_id: UUID, organization_id: UUID) -> Parcel | None:
@@ -131,11 +140,11 @@ def _send(parcel: Parcel) -> Outcome:
     return Outcome(status, fault, int((time.monotonic() - began) * 1000))
 
 
-def _settle(parcel: Parcel, outcome: Outcome) -> None:
+def _settle(delivery_id: UUID, organization_id: UUID, outcome: Outcome) -> None:
     """Write down how an attempt went, and when the next one is."""
-    with acting_for(parcel.organization_id):
+    with acting_for(organization_id):
         rows = WebhookDelivery.objects.select_for_update()
-        found: WebhookDelivery | None = rows.filter(pk=parcel.delivery_id).first()
+        found: WebhookDelivery | None = rows.filter(pk=delivery_id).first()
         if found is None:
             return
         found.attempts += 1

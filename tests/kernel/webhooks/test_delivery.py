@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from kernel.audit.models import AuditEntry
+from kernel.crypto import keys
 from kernel.events import dispatcher, followers
 from kernel.events.models import OutboxEvent
 from kernel.webhooks import execution, leases, services
@@ -37,6 +38,22 @@ def tell() -> None:
 def make_due(person: Person, **changes: Any) -> None:
     with person.acting():
         WebhookDelivery.objects.update(next_attempt_at=Now(), **changes)
+
+
+def test_an_organization_whose_key_is_gone_stops_nobody_elses_deliveries(
+    owner: Person, stranger: Person, customer: Customer
+) -> None:
+    keyless = subscribe(stranger, customer.url)
+    happen(stranger)
+    dispatcher.deliver_waiting()
+    keys.destroy_keys(stranger.organization.pk)
+    subscribe(owner, customer.url)
+    happen(owner)
+    tell()
+    assert len(customer.received) == 1
+    with stranger.acting():
+        missed = WebhookDelivery.objects.get(endpoint=keyless)
+    assert (missed.attempts, missed.fault, missed.state) == (1, "key_destroyed", "waiting")
 
 
 def test_an_event_arrives_signed_and_carries_ids_only(owner: Person, customer: Customer) -> None:

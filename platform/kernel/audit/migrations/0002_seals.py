@@ -71,7 +71,7 @@ def let_old_entries_wait(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("audit", "0001_initial"), ("crypto", "0002_person_keys")]
+    dependencies = [("audit", "0001_initial"), ("crypto", "0003_own_keys_and_renewal")]
 
     operations = [
         migrations.AddField("AuditEntry", "person", models.UUIDField(null=True)),
