@@ -73,12 +73,15 @@ def run(stopping: threading.Event) -> None:
 
 
 def seal_everything(stopping: threading.Event | None = None) -> int:
-    """Seal what waits until nothing does or `stopping` is set; answers how many entries."""
-    sealed = 0
-    while count := seal_waiting():
+    """Seal what waits now, or as much as is done when `stopping` is set; answers how many entries.
+
+    A batch that is not full was all that waited. What came meanwhile is left to the next call: where somebody
+    always writes, there would be no end.
+    """
+    sealed = count = seal_waiting()
+    while count == BATCH and not (stopping is not None and stopping.is_set()):
+        count = seal_waiting()
         sealed += count
-        if stopping is not None and stopping.is_set():
-            break
     return sealed
 
 

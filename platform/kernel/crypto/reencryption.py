@@ -76,8 +76,7 @@ def stages() -> dict[str, Stage]:
 def advance(organization_id: UUID, *, seconds: float) -> Turn:
     """Work on the organization's re-encryption for so long; answers how that ended.
 
-    Raises what a store or a key provider raises that does not
-    answer; the next call goes on from there.
+    Raises what a store or a key provider raises that does not answer; the next call goes on from there.
     """
     until = time.monotonic() + seconds
     leased = job = _lease(organization_id)

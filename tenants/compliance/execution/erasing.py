@@ -74,8 +74,9 @@ def _erase(grip: Grip, request: ErasureRequest, subject: Subject) -> None:
     try:
         with acting_for(grip.organization_id):
             subjects.require_free(request)
+        plan = read_plan(request)
         for keeper in (*keepers(), ROWS):
-            traces = [trace for name, trace in read_plan(request) if name == keeper.name]
+            traces = [trace for name, trace in plan if name == keeper.name]
             _erase_by(keeper, subject, traces, grip)
     except UnderLegalHold as hold:
         with acting_for(grip.organization_id):

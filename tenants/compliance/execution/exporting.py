@@ -30,6 +30,7 @@ from tenants.compliance.accounts import account_of
 from tenants.compliance.execution import records
 from tenants.compliance.execution.archive import Entry, Written, packed
 from tenants.compliance.models import Export, ExportPart, ExportState
+from tenants.compliance.services.exports import expire
 from tenants.compliance.work import Grip
 from tenants.organizations.models import Organization
 
@@ -64,9 +65,8 @@ def remove_expired(organization_id: UUID) -> int:
     with acting_for(organization_id):
         over = list(Export.objects.filter(state=ExportState.READY, expires_at__lt=Now()))
     for export in over:
-        objects.delete(organization_id, export.object_key)
         with acting_for(organization_id):
-            Export.objects.filter(pk=export.pk).update(state=ExportState.EXPIRED, object_key="")
+            expire(export)
     return len(over)
 
 

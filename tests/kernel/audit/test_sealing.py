@@ -1,6 +1,7 @@
 """Sealing: every committed entry once, in one chain, soon, whoever writes, and whoever dies."""
 
 import io
+import itertools
 import subprocess
 import sys
 import threading
@@ -280,6 +281,25 @@ def test_a_checkpoint_is_signed_kept_outside_and_told(owner: Person) -> None:
     with owner.acting():
         event = OutboxEvent.objects.get(name=checkpoints.CHECKPOINTED)
     assert event.payload == {"told": told(made)}
+
+
+def test_sealing_comes_to_an_end_while_somebody_goes_on_writing(
+    owner: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sealing.seal_everything()
+    seal, batches = sealing.seal_waiting, itertools.count(1)
+
+    def and_one_more() -> int:
+        assert next(batches) < 10, "it never ends"
+        count = seal()
+        with owner.acting():
+            record("file.read", "file-1")
+        return count
+
+    monkeypatch.setattr(sealing, "seal_waiting", and_one_more)
+    with owner.acting():
+        record("file.read", "file-1")
+    assert sealing.seal_everything() == 1
 
 
 @override_settings(S3_LOCKED_BUCKET="")
