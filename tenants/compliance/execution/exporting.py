@@ -30,7 +30,6 @@ from tenants.compliance.accounts import account_of
 from tenants.compliance.execution import records
 from tenants.compliance.execution.archive import Entry, Written, packed
 from tenants.compliance.models import Export, ExportPart, ExportState
-from tenants.compliance.services.exports import expire
 from tenants.compliance.work import Grip
 from tenants.organizations.models import Organization
 
@@ -58,16 +57,6 @@ def run_export(organization_id: UUID, export_id: UUID) -> None:
     with work.guarded(grip):
         _Exporting(grip).run()
     _tidy(organization_id, export_id)
-
-
-def remove_expired(organization_id: UUID) -> int:
-    """Remove the files of exports whose days are over. Raises `StorageUnavailable`."""
-    with acting_for(organization_id):
-        over = list(Export.objects.filter(state=ExportState.READY, expires_at__lt=Now()))
-    for export in over:
-        with acting_for(organization_id):
-            expire(export)
-    return len(over)
 
 
 class _Exporting:

@@ -14,8 +14,7 @@ from kernel.errors import DomainError
 from kernel.ports.erasure import no_beat
 from kernel.ports.retention import way_of
 from kernel.tenancy.scope import acting_for
-from tenants.compliance import holdings, rules, work
-from tenants.compliance.execution import exporting
+from tenants.compliance import copies, holdings, rules, work
 from tenants.compliance.models import RetentionRun
 from tenants.compliance.rules import Rule
 from tenants.datasets.models import File
@@ -121,6 +120,6 @@ def _retire(organization_id: UUID, rows: list[Any], outcome: Outcome) -> None:
 
 def _expire_exports(organization_id: UUID) -> None:
     try:
-        exporting.remove_expired(organization_id)
+        copies.expire_overdue(organization_id)
     except DomainError:
         log.exception("retention.exports_stay", organization_id=str(organization_id))

@@ -10,6 +10,7 @@ from kernel import ids
 from kernel.audit.log import record
 from kernel.storage import objects
 from tenants.access.models import Member
+from tenants.compliance.copies import expire
 from tenants.compliance.errors import ExportNotReady, ExportUnderWay, ExportUnknown
 from tenants.compliance.models import Export, ExportState
 from tenants.compliance.work import announce
@@ -62,15 +63,6 @@ def cancel_export(export: Export) -> Export:
         record("export.delete", export.public_id)
     export.refresh_from_db()
     return export
-
-
-def expire(export: Export) -> bool:
-    """Let go of an export's file; its bytes go before the row forgets them. Raises `StorageUnavailable`."""
-    if not export.object_key:
-        return False
-    objects.delete(export.organization_id, export.object_key)
-    rows = Export.objects.filter(pk=export.pk, state=ExportState.READY)
-    return bool(rows.update(state=ExportState.EXPIRED, object_key=""))
 
 
 def open_export(export: Export) -> Iterator[bytes]:
