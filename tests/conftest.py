@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import django
+import psycopg
 import pytest
 from django.conf import settings
 from django.db import connections
@@ -32,6 +33,7 @@ SERVICE_FIXTURES = {"stores", "stack", "browser", "valkey_server", "house", "mod
 # What starts the whole platform: it is started once, by one of the processes that share the tests.
 WITH_THE_PLATFORM = ("tests/e2e/", "tests/faults/")
 PLACE = pytest.StashKey[Place]()
+STORES = pytest.StashKey["Stores | None"]()
 DJANGO_FAULT = pytest.StashKey[str | None]()
 STACK_STARTS_WITHIN_SECONDS = 300
 STACK_STOPS_WITHIN_SECONDS = 60
@@ -136,6 +138,21 @@ class Stores:
     place: Place
     supervisor: Supervisor
 
+    def forget_the_past(self) -> None:
+        """Close the organizations of earlier tests and drop their untold events.
+
+        What works for everybody (a schedule, the retention of each organization) would do it for all of them.
+        """
+        place = self.place
+        address = {"host": "127.0.0.1", "port": place.ports.postgres, "dbname": "loomworks"}
+        superuser = {"user": "postgres", "password": place.credentials.postgres_superuser}
+        with psycopg.connect(**address, **superuser) as connection:
+            connection.execute("DELETE FROM events_outboxevent WHERE dispatched_at IS NULL")
+            connection.execute(
+                "UPDATE organizations_organization SET state = 'closed', erased_at = now()"
+                " WHERE erased_at IS NULL"
+            )
+
     def stop(self, name: str) -> None:
         """Kill one store (`postgres`, `valkey`, `s3`) as a crash would."""
         child = self.supervisor.children[name]
@@ -162,8 +179,10 @@ def stores(place: Place, pytestconfig: pytest.Config) -> Iterator[Stores]:
     supervisor = Supervisor(processes, logs=folders.logs, run=folders.run, say=lambda line: None)
     try:
         supervisor.start_all()
-        yield Stores(place, supervisor)
+        pytestconfig.stash[STORES] = running = Stores(place, supervisor)
+        yield running
     finally:
+        pytestconfig.stash[STORES] = None
         close_database_connections()
         supervisor.stop_all()
         supervisor.close()
@@ -179,10 +198,14 @@ def close_database_connections() -> None:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def a_pool_of_its_own() -> Iterator[None]:
-    """Each module begins with a fresh pool: threads that died with an event loop kept theirs."""
+def a_fresh_start(pytestconfig: pytest.Config) -> Iterator[None]:
+    """Each module begins with a fresh pool, since threads that died with an event loop kept theirs, and finds
+    nothing waiting that another left.
+    """
     yield
     close_database_connections()
+    if (running := pytestconfig.stash.get(STORES, None)) is not None:
+        running.forget_the_past()
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 
 from kernel.crypto import own, people
 from kernel.crypto.cache import cache
-from kernel.crypto.errors import CiphertextAltered, KeyUnavailable
+from kernel.crypto.errors import CiphertextAltered, KeyDestroyed, KeyUnavailable
 from kernel.crypto.keyfile import random_key
 from kernel.crypto.models import OrganizationKey, OwnKey, PersonKey, Purpose
 from kernel.crypto.own import OuterKey
@@ -54,18 +54,12 @@ def rotate_key(organization_id: UUID) -> KeyEncryptionKey:
     """Seal content with a fresh key from now on, other processes within `CACHE_SECONDS`; the older keys still
     open what they sealed. Raises `KeyDestroyed`, `KeyUnavailable`.
     """
-    key_for(organization_id)
-    row = committed_apart(partial(_insert, organization_id, CONTENT))
-    cache.forget(organization_id)
-    return unwrap_row(row)
+    return _next(organization_id, CONTENT)
 
 
 def next_people_key(organization_id: UUID) -> KeyEncryptionKey:
     """A fresh key for people, which seals theirs from now on. Raises `KeyDestroyed`, `KeyUnavailable`."""
-    key_for(organization_id)
-    row = committed_apart(partial(_insert, organization_id, PEOPLE))
-    cache.forget(organization_id)
-    return unwrap_row(row)
+    return _next(organization_id, PEOPLE)
 
 
 def destroy_keys(organization_id: UUID) -> int:
@@ -77,7 +71,7 @@ def destroy_keys(organization_id: UUID) -> int:
     is left to destroy is noted then, and done by `destroy_retired_roots`.
     """
     if newest(organization_id, CONTENT) is None:
-        committed_apart(partial(_insert, organization_id, CONTENT))
+        committed_apart(partial(_insert_after, None, organization_id, CONTENT))
     with acting_for(organization_id):
         living = OrganizationKey.objects.select_for_update().filter(destroyed_at=None)
         retire_roots(set(living.values_list("provider_key_id", flat=True)))
@@ -141,7 +135,15 @@ def _newest_or_first(organization_id: UUID, purpose: str) -> KeyEncryptionKey:
     if row is None and purpose == PEOPLE:
         # No key for people is made where the organization's were destroyed.
         key_for(organization_id)
-    return unwrap_row(row or committed_apart(partial(_insert, organization_id, purpose)))
+    return unwrap_row(row or committed_apart(partial(_insert_after, None, organization_id, purpose)))
+
+
+def _next(organization_id: UUID, purpose: str) -> KeyEncryptionKey:
+    key_for(organization_id)
+    before = newest(organization_id, purpose)
+    row = committed_apart(partial(_insert_after, before, organization_id, purpose))
+    cache.forget(organization_id)
+    return unwrap_row(row)
 
 
 def _key_by_id(organization_id: UUID, key_id: UUID) -> KeyEncryptionKey:
@@ -167,9 +169,11 @@ def _key_of_person(organization_id: UUID, person: UUID) -> KeyEncryptionKey:
     return people.open_key(row, finder(organization_id))
 
 
-def _insert(organization_id: UUID, purpose: str) -> OrganizationKey:
-    """The next version; where another process was quicker, its."""
-    before = newest(organization_id, purpose)
+def _insert_after(before: OrganizationKey | None, organization_id: UUID, purpose: str) -> OrganizationKey:
+    """The version after this one, or the first; where another process was quicker, its.
+
+    Raises `KeyDestroyed` when the organization's keys were destroyed since.
+    """
     own_key = own.find(organization_id)
     outer = outer_key(own_key) if own_key is not None else None
     # A key for people has a master key to itself: destroying that one destroys what it sealed.
@@ -197,10 +201,13 @@ def _insert(organization_id: UUID, purpose: str) -> OrganizationKey:
 
 
 def _hold(before: OrganizationKey | None, outer: OuterKey | None) -> None:
-    """Keep the organization's keys from being moved until the transaction ends. Raises `KeyUnavailable` if
-    they were.
+    """Keep the organization's keys from being moved or destroyed until the transaction ends.
+
+    Raises `KeyUnavailable` if they were moved, `KeyDestroyed` if they were destroyed.
     """
     rows = {row.pk: row for row in OrganizationKey.objects.select_for_update()}
+    if rows and not any(row.purpose == CONTENT and row.destroyed_at is None for row in rows.values()):
+        raise KeyDestroyed
     own_key = OwnKey.objects.first()
     is_moved = before is not None and rows[before.pk].provider_key_id != before.provider_key_id
     if is_moved or (own_key.pk if own_key else None) != (outer.own_key_id if outer else None):

@@ -171,6 +171,8 @@ class StreamReader:
         self._count = -(-body_bytes // self._segments.sealed_bytes)
         self.size_bytes = body_bytes - self._count * TAG_BYTES
         """Length of the plaintext if nothing was cut off; reading the end proves it."""
+        self.segment_bytes = self._segments.segment_bytes
+        """How many bytes of plaintext are verified together."""
 
     def read_range(self, start: int, length: int) -> Iterator[bytes]:
         """The bytes from `start`, `length` of them or as many as there are.

@@ -50,11 +50,15 @@ class StoredObject:
 
 
 class StoredFile(io.RawIOBase):
-    """The plaintext of an object as a seekable file; each read fetches and verifies its segments only."""
+    """The plaintext of an object as a seekable file; each read fetches and verifies its segments only.
+
+    The segment last read is kept: a parser's many small reads fetch each segment once.
+    """
 
     def __init__(self, reader: StreamReader) -> None:
         self._reader = reader
         self._position = 0
+        self._kept, self._kept_from = b"", 0
 
     @property
     def size_bytes(self) -> int:
@@ -77,12 +81,32 @@ class StoredFile(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
+        size = self._reader.segment_bytes
+        if len(buffer) >= size:
+            pieces = self._reader.read_range(self._position, len(buffer))
+        else:
+            pieces = iter([self._within_segment(self._position, len(buffer))])
         filled = 0
-        for chunk in self._reader.read_range(self._position, len(buffer)):
-            buffer[filled : filled + len(chunk)] = chunk
-            filled += len(chunk)
+        for piece in pieces:
+            buffer[filled : filled + len(piece)] = piece
+            filled += len(piece)
         self._position += filled
         return filled
+
+    def readall(self) -> bytes:
+        left = max(0, self.size_bytes - self._position)
+        # One byte more than there is: that end is verified which says that nothing was cut off.
+        content = b"".join(self._reader.read_range(self._position, left + 1))
+        self._position += len(content)
+        return content
+
+    def _within_segment(self, start: int, length: int) -> bytes:
+        """Bytes from `start` to the end of their segment at most."""
+        size = self._reader.segment_bytes
+        if not self._kept_from <= start < self._kept_from + len(self._kept):
+            self._kept_from = start - start % size
+            self._kept = b"".join(self._reader.read_range(self._kept_from, size))
+        return self._kept[start - self._kept_from :][:length]
 
 
 class Measured:

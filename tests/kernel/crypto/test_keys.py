@@ -1,7 +1,7 @@
 """The keys of organizations: one each, made once, cached for minutes, destroyed for good."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID, uuid4
 
@@ -75,6 +75,47 @@ def test_many_at_once_agree_on_one_key(organization_id: UUID) -> None:
         found = set(pool.map(use_first, range(16)))
     assert len(found) == 1
     assert [row.id for row in rows_of(organization_id)] == list(found)
+
+
+@pytest.fixture
+def after_the_first_look(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """Has something happen right after the newest key was next looked for."""
+
+    def arrange(meanwhile: Callable[[], object]) -> None:
+        look, waiting = keys.newest, [meanwhile]
+
+        def looking(organization_id: UUID, purpose: str) -> OrganizationKey | None:
+            row = look(organization_id, purpose)
+            if waiting:
+                waiting.pop()()
+            return row
+
+        monkeypatch.setattr(keys, "newest", looking)
+
+    return arrange
+
+
+def test_who_finds_no_key_while_another_makes_the_first_takes_that(
+    organization_id: UUID, after_the_first_look: Callable[[Callable[[], object]], None]
+) -> None:
+    after_the_first_look(lambda: keys._newest_or_first(organization_id, keys.CONTENT))
+    key = keys._newest_or_first(organization_id, keys.CONTENT)
+    assert [row.id for row in rows_of(organization_id)] == [key.key_id]
+
+
+@pytest.mark.parametrize("make", [keys.key_for, keys.rotate_key, keys.next_people_key])
+def test_no_key_is_made_by_who_looked_before_all_were_destroyed(
+    make: Callable[[UUID], KeyEncryptionKey],
+    organization_id: UUID,
+    after_the_first_look: Callable[[Callable[[], object]], None],
+) -> None:
+    if make is not keys.key_for:
+        keys.key_for(organization_id)
+    after_the_first_look(lambda: keys.destroy_keys(organization_id))
+    # A root that is gone already is refused by its provider.
+    with pytest.raises((KeyDestroyed, KeyRefused)):
+        make(organization_id)
+    assert all(row.destroyed_at for row in rows_of(organization_id))
 
 
 def test_a_rolled_back_transaction_does_not_lose_the_key_that_it_made(organization_id: UUID) -> None:
