@@ -139,7 +139,7 @@ class Stores:
     supervisor: Supervisor
 
     def forget_the_past(self) -> None:
-        """Close the organizations of earlier tests and drop their untold events.
+        """Close the organizations of earlier tests, and drop their untold events and unread files.
 
         What works for everybody (a schedule, the retention of each organization) would do it for all of them.
         """
@@ -148,6 +148,7 @@ class Stores:
         superuser = {"user": "postgres", "password": place.credentials.postgres_superuser}
         with psycopg.connect(**address, **superuser) as connection:
             connection.execute("DELETE FROM events_outboxevent WHERE dispatched_at IS NULL")
+            connection.execute("UPDATE datasets_file SET state = 'deleted' WHERE state <> 'deleted'")
             connection.execute(
                 "UPDATE organizations_organization SET state = 'closed', erased_at = now()"
                 " WHERE erased_at IS NULL"

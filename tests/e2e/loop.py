@@ -110,9 +110,9 @@ def held_out(count: int) -> list[Question]:
     return [Question(json.loads(row)["messages"][0]["content"]) for row in rows]
 
 
-def sample_rows() -> bytes:
-    """The bundled sample data."""
-    return (SAMPLES / "word_problems.jsonl").read_bytes()
+def sample_rows(count: int | None = None) -> bytes:
+    """The bundled sample data, or so many rows of it."""
+    return b"".join((SAMPLES / "word_problems.jsonl").read_bytes().splitlines(keepends=True)[:count])
 
 
 def chat_rows_of_gsm8k(path: Path) -> Iterator[dict[str, Any]]:

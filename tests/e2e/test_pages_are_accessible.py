@@ -66,7 +66,7 @@ def open_settled(page: Page, address: str) -> None:
 def inhabited(stack: Any) -> list[str]:
     """Something to show on every page; the addresses of what is open for a closer look."""
     client = loop.client_of(stack.demo)
-    content = b"\n".join(loop.sample_rows().splitlines()[:ROWS]) + b"\n"
+    content = loop.sample_rows(ROWS)
     file_id = loop.bring(client, "sums.jsonl", content)
     method = {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 1}}}
     job = loop.train(client, file_id, method=method)

@@ -10,6 +10,9 @@ import pytest
 
 from tests.e2e import loop
 
+# Enough for a checkpoint and some steps more.
+ROWS = 56
+
 
 @pytest.fixture
 def client(stack: Any) -> openai.OpenAI:
@@ -23,9 +26,7 @@ def running(stack: Any, *words: str) -> list[psutil.Process]:
 
 
 def test_a_job_survives_the_kill_of_its_worker(stack: Any, client: openai.OpenAI) -> None:
-    file_id = loop.bring(
-        client, "word_problems.jsonl", b"".join(loop.sample_rows().splitlines(keepends=True)[:80])
-    )
+    file_id = loop.bring(client, "word_problems.jsonl", loop.sample_rows(ROWS))
     job = client.fine_tuning.jobs.create(
         model=loop.BASE, training_file=file_id, seed=3, hyperparameters={"n_epochs": 1}
     )

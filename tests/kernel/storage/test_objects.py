@@ -173,40 +173,6 @@ def test_a_range_reads_the_same_slice(owner: UUID) -> None:
     assert list(objects.get_range(owner, key, len(content), 10)) == []
 
 
-def test_an_object_opens_as_a_file_that_parsers_can_seek_in(owner: UUID) -> None:
-    lines = b"".join(b"line %d\n" % number for number in range(300_000))
-    key = stored(owner, lines)
-    with objects.open_object(owner, key) as file:
-        assert file.readline() == b"line 0\n"
-        assert file.seek(-7, io.SEEK_END) == len(lines) - 7
-        assert file.read() == lines[-7:]
-        assert file.seek(1_500_000) == 1_500_000
-        assert file.read(100) == lines[1_500_000:1_500_100]
-        file.seek(0)
-        assert sum(1 for _ in file) == 300_000
-
-
-@pytest.mark.parametrize("whole", [False, True])
-def test_reading_a_file_line_by_line_or_whole_fetches_each_segment_once(owner: UUID, whole: bool) -> None:
-    content = b"".join(b"line %d\n" % number for number in range(300_000))
-    key = stored(owner, content)
-    requests: list[str] = []
-    events = client.bucket().client.meta.events
-
-    def note(request: Any, **_: Any) -> None:
-        requests.append(request.url)
-
-    with objects.open_object(owner, key) as file:
-        events.register("before-send.s3.GetObject", note)
-        try:
-            assert (file.read() if whole else b"".join(file)) == content
-        finally:
-            events.unregister("before-send.s3.GetObject", note)
-    segments = -(-len(content) // MEBIBYTE)
-    # At the end a reader looks once more whether anything follows.
-    assert len(requests) <= (1 if whole else segments + 1)
-
-
 def test_the_store_never_sees_plaintext(owner: UUID, stores: Any) -> None:
     marker = b"a secret that must not be found " + os.urandom(16).hex().encode()
     key = stored(owner, marker * 40_000)
