@@ -21,7 +21,6 @@ import psycopg
 from config.onemachine import environment
 from config.onemachine.environment import Place
 from tests.benchmarks.figures import Figure, against, at_least_of, at_most, at_most_of
-from tests.benchmarks.platform import stores
 
 WRITERS = 2
 ROUNDS = 6
@@ -219,8 +218,7 @@ def verification() -> list[Figure]:
     ]
 
 
-def figures() -> list[Figure]:
-    """All of them, with stores of their own."""
-    with stores() as place:
-        cast = import_module("tests.cast")
-        return [*sealed_and_not(place, cast), processor_time(cast), addresses(cast), *verification()]
+def figures(place: Place) -> list[Figure]:
+    """All of them, with stores that run."""
+    cast = import_module("tests.cast")
+    return [*sealed_and_not(place, cast), processor_time(cast), addresses(cast), *verification()]

@@ -48,11 +48,19 @@ def at_most_of(name: str, value: float, unit: str, *, peer: str, peer_value: flo
 
 def keep(name: str, figures: Sequence[Figure]) -> None:
     """Write `bench/NAME.json` under the home and print the table."""
-    home = Path(os.environ.get("LOOMWORKS_HOME") or REPOSITORY / "var")
-    folder = home / "bench"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.json").write_text(json.dumps([asdict(figure) for figure in figures], indent=2))
+    path = _path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps([asdict(figure) for figure in figures], indent=2))
     print(table(figures))
+
+
+def kept(name: str) -> list[Figure]:
+    """What `keep` wrote last."""
+    return [Figure(**figure) for figure in json.loads(_path(name).read_text())]
+
+
+def _path(name: str) -> Path:
+    return Path(os.environ.get("LOOMWORKS_HOME") or REPOSITORY / "var") / "bench" / f"{name}.json"
 
 
 def table(figures: Sequence[Figure]) -> str:

@@ -23,6 +23,7 @@ def stores() -> Iterator[Place]:
     folders = layout.prepare(home)
     place = Place(folders, ports.any_free(), credentials.load(folders.secrets))
     create_local_keyring(folders.keyring)
+    before = dict(os.environ)
     os.environ.update({**environment.application(place), "LOG_LEVEL": "ERROR"})
     processes = [*table.stores(place), table.migrate(place)]
     supervisor = Supervisor(processes, logs=folders.logs, run=folders.run, say=lambda line: None)
@@ -36,4 +37,6 @@ def stores() -> Iterator[Place]:
             connection.close_pool()
         supervisor.stop_all()
         supervisor.close()
+        os.environ.clear()
+        os.environ.update(before)
         shutil.rmtree(home, ignore_errors=True)

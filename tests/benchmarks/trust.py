@@ -210,9 +210,9 @@ def main() -> list[Figure]:
     """Measure, keep and return the figures."""
     # Before the stores: what they cost in memory is not ours.
     figures = [*flat(), *ranges()]
-    with platform.stores():
+    with platform.stores() as place:
         figures += stored()
-    figures += audit.figures()
+        figures += audit.figures(place)
     keep("trust", figures)
     return figures
 

@@ -25,14 +25,17 @@ EVERY_SECONDS = 1.0
 MAX_BACKOFF_SECONDS = 10.0
 # Any number that nothing else in the database locks: two sealers wait for one another.
 SEALER = 7_203_118
-# The columns are those of `Entry`, in its order.
+# The columns are those of `Entry`, in its order. Each entry is looked up by its id: joined plainly, the whole
+# log would be read for every batch, since a batch looks like much of a log that the planner believes short.
 _WAITING = """
-SELECT waiting.id, entry.organization_id, entry.id, entry.occurred_at, entry.actor, entry.action,
-    entry.target, entry.outcome, entry.request_id, entry.person, entry.address_commitment, entry.details
-FROM (SELECT id FROM audit_unsealedentry ORDER BY id LIMIT %s) AS waiting
-LEFT JOIN audit_auditentry AS entry ON entry.id = waiting.id ORDER BY waiting.id
+SELECT waiting.id, entry.* FROM (SELECT id FROM audit_unsealedentry ORDER BY id LIMIT %s) AS waiting
+LEFT JOIN LATERAL (
+    SELECT organization_id, id, occurred_at, actor, action, target, outcome, request_id, person,
+        address_commitment, details
+    FROM audit_auditentry WHERE id = waiting.id LIMIT 1
+) AS entry ON true ORDER BY waiting.id
 """
-_WAIT_NO_MORE = "DELETE FROM audit_unsealedentry WHERE id = ANY(%s::uuid[])"
+_WAIT_NO_MORE = "DELETE FROM audit_unsealedentry WHERE id = ANY(string_to_array(%s, ',')::uuid[])"
 _HEADS = """
 SELECT seal.organization_id, seal.sequence, seal.hash
 FROM unnest(%s::uuid[]) AS organization (id) CROSS JOIN LATERAL (
@@ -40,9 +43,14 @@ FROM unnest(%s::uuid[]) AS organization (id) CROSS JOIN LATERAL (
     WHERE organization_id = organization.id ORDER BY sequence DESC LIMIT 1
 ) AS seal
 """
+# Columns as comma-separated texts: writing them as arrays was a quarter of what sealing costs.
 _SEAL = """
 INSERT INTO audit_auditseal (id, organization_id, sequence, previous_hash, hash)
-SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[], %s::bytea[], %s::bytea[])
+SELECT id::uuid, organization::uuid, sequence::bigint, decode(previous, 'hex'), decode(hash, 'hex')
+FROM unnest(
+    string_to_array(%s, ','), string_to_array(%s, ','), string_to_array(%s, ','), string_to_array(%s, ','),
+    string_to_array(%s, ',')
+) AS seal (id, organization, sequence, previous, hash)
 """
 _FORGOTTEN = """
 INSERT INTO audit_unsealedentry (id, organization_id)
@@ -96,7 +104,7 @@ def seal_waiting() -> int:
         rows = cursor.fetchall()
         # One that was erased with its organization before its turn has no columns.
         _seal([_entry(row) for row in rows if row[1] is not None])
-        cursor.execute(_WAIT_NO_MORE, [[row[0] for row in rows]])
+        cursor.execute(_WAIT_NO_MORE, [",".join(row[0].hex for row in rows)])
     return len(rows)
 
 
@@ -131,11 +139,11 @@ def _seal(entries: list[Entry]) -> None:
         cursor.execute(
             _SEAL,
             [
-                [entry.id for entry in entries],
-                [entry.organization_id for entry in entries],
-                [link.sequence for link in links],
-                [link.previous_hash for link in links],
-                [link.hash for link in links],
+                ",".join(entry.id.hex for entry in entries),
+                ",".join(entry.organization_id.hex for entry in entries),
+                ",".join(str(link.sequence) for link in links),
+                ",".join(link.previous_hash.hex() for link in links),
+                ",".join(link.hash.hex() for link in links),
             ],
         )
 

@@ -23,7 +23,7 @@ def uploaded(pod: RunningPod, adapters: list[MadeAdapter]) -> None:
 
 
 def served(pod: RunningPod, prompt: str, adapter_id: str | None) -> tuple[str, str]:
-    parameters = {"max_new_tokens": 12, "adapter_id": adapter_id}
+    parameters = {"max_new_tokens": 24, "adapter_id": adapter_id}
     answer = pod.client.post("/generate", json={"inputs": prompt, "parameters": parameters})
     return answer.headers["x-adapter-id"], answer.json()["generated_text"]
 
