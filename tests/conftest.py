@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ SERVICE_FIXTURES = {"stores", "stack", "browser", "valkey_server", "house", "mod
 WITH_THE_PLATFORM = ("tests/e2e/", "tests/faults/")
 PLACE = pytest.StashKey[Place]()
 STORES = pytest.StashKey["Stores | None"]()
+PLATFORM = pytest.StashKey[ExitStack]()
 DJANGO_FAULT = pytest.StashKey[str | None]()
 STACK_STARTS_WITHIN_SECONDS = 300
 STACK_STOPS_WITHIN_SECONDS = 60
@@ -97,7 +99,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what needs no service as a unit test; `--unit` deselects the rest.
 
-    What needs the platform comes first: nothing takes as long, so one of two processes begins with it.
+    What needs the platform comes first: nothing takes as long, so one of the processes begins with it.
     """
     items.sort(key=lambda item: not item.nodeid.startswith(WITH_THE_PLATFORM))
     others = []
@@ -231,7 +233,23 @@ class Stack:
 
 
 @pytest.fixture(scope="session")
-def stack(base_model: Path) -> Iterator[Stack]:
+def stack(pytestconfig: pytest.Config, base_model: Path) -> Iterator[Stack]:
+    """The platform, for as long as tests need it: even idle it takes part of a core from the others."""
+    with ExitStack() as running:
+        pytestconfig.stash[PLATFORM] = running
+        yield running.enter_context(started_platform(base_model))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Stop the platform after the last test that needs it."""
+    running = item.config.stash.get(PLATFORM, None)
+    if running is not None and not (nextitem and nextitem.nodeid.startswith(WITH_THE_PLATFORM)):
+        running.close()
+
+
+@contextmanager
+def started_platform(base_model: Path) -> Iterator[Stack]:
     """`make up` in a folder and on ports of its own; nothing of it is left afterwards."""
     home = Path(tempfile.mkdtemp(prefix="loomworks-stack-"))
     folders = layout.prepare(home)
