@@ -1,6 +1,6 @@
 """The `messages` of a chat completion request."""
 
-from inference.gateway.checks import mapping, text, wrong_type
+from inference.gateway.checks import mapping, short_text, text, wrong_type
 from inference.gateway.contract import ChatMessage, Role
 from inference.gateway.faults import InvalidValue, MissingParameter, UnknownParameter, UnsupportedParameter
 
@@ -12,7 +12,6 @@ _ROLES: dict[str, Role] = {
 }
 _FOREIGN_ROLES = {"tool", "function"}
 _UNSUPPORTED_FIELDS = {
-    "name",
     "tool_calls",
     "function_call",
     "tool_call_id",
@@ -49,7 +48,12 @@ def _message(value: object, param: str) -> ChatMessage:
         raise _foreign_role(role, f"{param}.role")
     if fields.get("content") is None:
         raise MissingParameter(f"Missing required parameter: '{param}.content'.", param=f"{param}.content")
-    return ChatMessage(known, _content(fields["content"], f"{param}.content"))
+    content = _content(fields["content"], f"{param}.content")
+    return ChatMessage(known, content, _name(fields.get("name"), f"{param}.name"))
+
+
+def _name(value: object, param: str) -> str | None:
+    return str(short_text(64)(value, param)) if value is not None else None
 
 
 def _foreign_role(role: str, param: str) -> InvalidValue | UnsupportedParameter:
@@ -66,7 +70,7 @@ def _refuse_fields(fields: dict[str, object], param: str) -> None:
                 raise UnsupportedParameter(
                     f"This model does not support '{name}' in a message.", param=f"{param}.{name}"
                 )
-        elif name not in {"role", "content", "annotations"}:
+        elif name not in {"role", "content", "name", "annotations"}:
             raise UnknownParameter(f"Unknown parameter: '{param}.{name[:64]}'.", param=f"{param}.{name[:64]}")
 
 

@@ -21,6 +21,8 @@ from inference.gateway.contract import ChatMessage
 
 # The shape of control tokens in practically every tokenizer, whether this template uses them or not.
 _ALWAYS = r"<[|\uff5c][^<>\s]{1,64}[|\uff5c]>"
+# Of tools and their calls templates read names too: a speaker's is a name of the message.
+_SPEAKERS_NAME = re.compile(r"""\bm(?:essage|sg)?(?:\.name\b|\[\s*['"]name['"]\s*\])""")
 _MARKER = re.compile(
     r"<[|\uff5c][^<>\s]{1,64}[|\uff5c]>|</?[A-Za-z][\w-]{0,63}>|\[/?[A-Z_]{2,32}\]|<</?[A-Z]{2,32}>>"
 )
@@ -73,6 +75,7 @@ class ChatTemplate:
             self._template = _environment().from_string(source)
         except TemplateSyntaxError as error:
             raise TemplateBroken(str(error)) from error
+        self.reads_names = bool(_SPEAKERS_NAME.search(source))
         self._tokens = {"bos_token": bos_token, "eos_token": eos_token}
         markers = {bos_token, eos_token, *special, *_MARKER.findall(source)}
         by_length = sorted((marker for marker in markers if len(marker) > 1), key=len, reverse=True)
@@ -81,13 +84,19 @@ class ChatTemplate:
 
     def render(self, messages: Sequence[ChatMessage]) -> str:
         """The prompt, ending where the assistant begins. Raises `TemplateRefused`."""
-        turns = [{"role": one.role, "content": self.neutral(one.content)} for one in messages]
+        turns = [self._turn(one) for one in messages]
         try:
             return self._template.render(messages=turns, add_generation_prompt=True, **self._tokens)
         except TemplateRefused:
             raise
         except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
             raise TemplateRefused(f"The chat template failed: {type(error).__name__}.") from error
+
+    def _turn(self, message: ChatMessage) -> dict[str, str]:
+        turn = {"role": message.role, "content": self.neutral(message.content)}
+        if message.name is not None:
+            turn["name"] = self.neutral(message.name)
+        return turn
 
     def neutral(self, text: str) -> str:
         """The text with control tokens broken up, until none is left."""
