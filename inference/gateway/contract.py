@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, Protocol
 from inference.backends.interface import Alternative, EndReason
 from kernel.addresses import Network
 
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length"]
 
 
@@ -59,12 +59,45 @@ class Principal:
 
 
 @dataclass(frozen=True)
+class ToolCall:
+    """A model's wish that a function be called. `arguments` is a JSON object."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True)
+class Tools:
+    """Functions that the model may call, in OpenAI's form; must call, where `required`.
+
+    `only` names the one that must be called. Unless `parallel`, the answer ends with the first call.
+    """
+
+    definitions: tuple[Mapping[str, object], ...]
+    required: bool = False
+    only: str | None = None
+    parallel: bool = True
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Of all functions."""
+        functions = [one["function"] for one in self.definitions]
+        return frozenset(str(one["name"]) for one in functions if isinstance(one, Mapping))
+
+
+@dataclass(frozen=True)
 class ChatMessage:
-    """One turn. OpenAI's `developer` role arrives here as `system`. `name` says who speaks in a role."""
+    """One turn. OpenAI's `developer` role arrives here as `system`. `name` says who speaks in a role.
+
+    An assistant's turn may have calls, and a tool's turn answers the one that it names.
+    """
 
     role: Role
     content: str
     name: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -110,6 +143,7 @@ class GenerationRequest:
     logprobs: bool = False
     top_logprobs: int = 0
     grammar: Grammar | None = None
+    tools: Tools | None = None
     verbatim: bool = False
     details: bool = False
     stream: bool = False

@@ -14,6 +14,7 @@ from inference.gateway.faults import AdapterMismatch, GatewayFault, UnsupportedP
 from inference.gateway.ledger import Ledger
 from inference.gateway.plans import Plan
 from inference.gateway.stopping import StopFilter
+from inference.gateway.tools import MARKERS
 
 log = structlog.get_logger("inference.gateway")
 
@@ -30,7 +31,9 @@ class Generation:
         self._backend = directory.at(plan.deployment.backend)
         self._stream: BackendStream | None = None
         self._verbatim = request.verbatim
-        self._stops = StopFilter(request.stop) if request.stop and not request.verbatim else None
+        self._stops = StopFilter(self._call.stop) if self._call.stop and not request.verbatim else None
+        # The marks of calls are control tokens of some models, and yet to be read.
+        self._shown = MARKERS if request.tools else frozenset[str]()
         self._scored = request.logprobs or request.candidates > request.n
         self.prompt = index // request.candidates
         self.prompt_tokens = plan.prompt_tokens[self.prompt]
@@ -86,7 +89,7 @@ class Generation:
         if self._verbatim:
             text, special, logprob, top, token_id, last = piece
             return Token(text, logprob, top, self._index, token_id, special, last)
-        if piece.special:
+        if piece.special and piece.text not in self._shown:
             return None
         text = piece.text if self._stops is None else self._stops.feed(piece.text)
         if not self._scored:

@@ -14,8 +14,8 @@ from inference.gateway.entries import Deployment
 from inference.gateway.faults import MethodNotAllowed, UnknownRoute
 from inference.gateway.http import Exchange
 from inference.gateway.native_rendering import NativeDialect
-from inference.gateway.native_requests import MAX_BEST_OF, MAX_STOPS, native_request_of
-from inference.gateway.parameters import document_of
+from inference.gateway.native_requests import MAX_BEST_OF, native_request_of
+from inference.gateway.parameters import MAX_STOPS, document_of
 from inference.gateway.prompts import chat_prompt
 from inference.gateway.requests import chat_request_of
 from inference.gateway.surfaces import GenerationSurface

@@ -14,7 +14,6 @@ from inference.gateway.features import MAX_TOP_LOGPROBS
 from inference.gateway.parameters import MAX_TOKENS, pattern, schema, stop_sequences
 
 MAX_BEST_OF = 4
-MAX_STOPS = 4
 _MAX_SEED = 2**63 - 1
 _SHAPES_SAMPLING = ("temperature", "top_k", "top_p", "typical_p")
 

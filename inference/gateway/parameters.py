@@ -20,6 +20,7 @@ from inference.gateway.faults import (
 
 MAX_TOKENS = 2**31 - 1
 MAX_ANSWERS = 128
+MAX_STOPS = 4
 _MAX_SCHEMA_DEPTH = 32
 _MAX_PATTERN_CHARACTERS = 4096
 _MAX_BIASES = 1024
@@ -85,8 +86,10 @@ def stop_sequences(value: object, param: str) -> tuple[str, ...]:
     found = [value] if isinstance(value, str) else value
     if not isinstance(found, list):
         raise checks.wrong_type(value, param, "a string or an array of strings")
-    if len(found) > 4:
-        raise InvalidValue(f"Invalid '{param}': array too long. Expected at most 4 items.", param=param)
+    if len(found) > MAX_STOPS:
+        raise InvalidValue(
+            f"Invalid '{param}': array too long. Expected at most {MAX_STOPS} items.", param=param
+        )
     stops = tuple(str(checks.short_text(256)(one, param)) for one in found)
     if "" in stops:
         raise InvalidValue(f"Invalid '{param}': a stop sequence cannot be empty.", param=param)
@@ -132,7 +135,7 @@ def response_format(value: object, param: str) -> Grammar | None:
 def schema(value: object, param: str) -> dict[str, object]:
     """A JSON Schema that is not nested beyond reason."""
     found = checks.mapping(value, param)
-    if _depth(found) > _MAX_SCHEMA_DEPTH:
+    if nests_too_deeply(found):
         raise InvalidValue(f"Invalid '{param}': nested too deeply.", param=param)
     return found
 
@@ -145,8 +148,8 @@ def pattern(value: object, param: str) -> str:
     return found
 
 
-def _depth(value: object) -> int:
-    """How deeply containers nest, by levels, so that a deep document cannot exhaust the stack."""
+def nests_too_deeply(value: object) -> bool:
+    """Whether containers nest beyond reason; found by levels, so that no document exhausts the stack."""
     depth, level = 0, [value]
     while level and depth <= _MAX_SCHEMA_DEPTH:
         depth += 1
@@ -156,7 +159,7 @@ def _depth(value: object) -> int:
             if isinstance(one, dict | list)
             for child in (one.values() if isinstance(one, dict) else one)
         ]
-    return depth
+    return depth > _MAX_SCHEMA_DEPTH
 
 
 def logit_bias(value: object, param: str) -> dict[int, float] | None:

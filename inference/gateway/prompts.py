@@ -5,16 +5,19 @@ from dataclasses import replace
 
 from inference.backends.directory import BackendDirectory
 from inference.backends.interface import GenerationCall
-from inference.gateway.contract import GenerationRequest, Grammar
+from inference.gateway.contract import ChatMessage, GenerationRequest, Grammar
 from inference.gateway.entries import Deployment
 from inference.gateway.faults import (
     ContextLengthExceeded,
+    InvalidRequest,
     InvalidValue,
+    MissingParameter,
     ModelFailed,
     UnsupportedParameter,
 )
-from inference.gateway.features import check_features
+from inference.gateway.features import check_features, features_of
 from inference.gateway.templates import ChatTemplate, TemplateBroken, TemplateRefused, compiled
+from inference.gateway.tools import CLOSE, begun_call
 
 # A prompt has no more tokens than bytes, save for the few that a tokenizer adds at the ends.
 _ADDED_TOKENS = 16
@@ -34,18 +37,46 @@ def calls_of(request: GenerationRequest, deployment: Deployment) -> tuple[Genera
 def chat_prompt(request: GenerationRequest, deployment: Deployment) -> str:
     """The messages as the model was trained to read them. Raises `InvalidRequest`, `ModelFailed`."""
     template = _template(deployment)
+    offers_tools = template.reads_tools and "tools" in features_of(deployment)
     for place, message in enumerate(request.messages):
-        if message.name is not None and not template.reads_names:
-            raise UnsupportedParameter(
-                "This model does not support 'name' in a message.", param=f"messages[{place}].name"
-            )
+        _check_message(message, f"messages[{place}]", template, offers_tools=offers_tools)
+    if request.tools is not None and not offers_tools:
+        raise UnsupportedParameter(
+            "Unsupported parameter: 'tools' is not supported with this model.", param="tools"
+        )
     try:
-        prompt = template.render(request.messages)
+        prompt = template.render(request.messages, request.tools.definitions if request.tools else None)
     except TemplateRefused as error:
         raise InvalidValue(
             f"This model's chat template refused the messages: {error}", param="messages"
         ) from error
-    return prompt.removeprefix(deployment.bos_token) if deployment.adds_bos else prompt
+    if deployment.adds_bos:
+        prompt = prompt.removeprefix(deployment.bos_token)
+    return prompt + begun_call(request.tools) if request.tools else prompt
+
+
+def _check_message(message: ChatMessage, param: str, template: ChatTemplate, *, offers_tools: bool) -> None:
+    fault: InvalidRequest | None = None
+    if message.name is not None and not template.reads_names:
+        fault = UnsupportedParameter(
+            "This model does not support 'name' in a message.", param=f"{param}.name"
+        )
+    elif message.role == "tool" and not offers_tools:
+        fault = UnsupportedParameter("This model does not support messages of tools.", param=f"{param}.role")
+    elif message.tool_calls and not offers_tools:
+        fault = UnsupportedParameter(
+            "This model does not support 'tool_calls' in a message.", param=f"{param}.tool_calls"
+        )
+    elif message.role == "tool" and message.tool_call_id is None:
+        fault = MissingParameter(
+            f"Missing required parameter: '{param}.tool_call_id'.", param=f"{param}.tool_call_id"
+        )
+    elif message.role != "tool" and message.tool_call_id is not None:
+        fault = InvalidValue(
+            f"Invalid '{param}.tool_call_id': only a tool's message has it.", param=f"{param}.tool_call_id"
+        )
+    if fault is not None:
+        raise fault
 
 
 def _template(deployment: Deployment) -> ChatTemplate:
@@ -85,7 +116,7 @@ def _call(request: GenerationRequest, deployment: Deployment, prompt: str) -> Ge
         truncate=request.truncate,
         watermark=request.watermark,
         seed=request.seed,
-        stop=request.stop,
+        stop=request.stop if request.tools is None or request.tools.parallel else (*request.stop, CLOSE),
         top_logprobs=request.top_logprobs,
         json_schema=_schema(request.grammar),
         regex=request.grammar.pattern if request.grammar and request.grammar.kind == "regex" else None,

@@ -5,11 +5,12 @@ from typing import Any
 import orjson
 
 from inference.gateway.answers import Answer, Choice, best
-from inference.gateway.contract import Ended, Finished, Token, Usage
+from inference.gateway.contract import Ended, Finished, Token, ToolCall, Usage
 from inference.gateway.entries import Deployment
 from inference.gateway.http import Exchange
 from inference.gateway.ids import rendered
 from inference.gateway.plans import Plan
+from inference.gateway.tools import CallReader
 
 DONE = b"data: [DONE]\n\n"
 # OpenAI's own stand-in for a log probability that is not known.
@@ -69,12 +70,28 @@ def _choice(plan: Plan, index: int, choice: Choice) -> dict[str, Any]:
     logprobs = None
     if plan.request.logprobs:
         logprobs = {"content": [_logprob(token) for token in choice.tokens], "refusal": None}
+    message: dict[str, Any] = {"role": "assistant", "content": choice.text, "refusal": None}
+    reason: str = choice.end.finish_reason
+    if plan.request.tools is not None:
+        reader = CallReader(plan.request.tools)
+        parts = [*reader.feed(choice.text), *reader.rest()]
+        message["content"] = "".join([part for part in parts if isinstance(part, str)]) or None
+        if calls := [_call(part) for part in parts if not isinstance(part, str)]:
+            message["tool_calls"] = calls
+        reason = _reason(choice.end, reader)
+    return {"index": index, "message": message, "logprobs": logprobs, "finish_reason": reason}
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
     return {
-        "index": index,
-        "message": {"role": "assistant", "content": choice.text, "refusal": None},
-        "logprobs": logprobs,
-        "finish_reason": choice.end.finish_reason,
+        "id": call.id,
+        "type": "function",
+        "function": {"name": call.name, "arguments": call.arguments},
     }
+
+
+def _reason(ended: Ended, reader: CallReader) -> str:
+    return "tool_calls" if reader.calls and ended.finish_reason == "stop" else ended.finish_reason
 
 
 class ChunkWriter:
@@ -90,6 +107,8 @@ class ChunkWriter:
             for index in range(plan.answers)
         ]
         self._after = b'},"logprobs":null,"finish_reason":null}]%b}\n\n' % self._usage_field
+        tools = plan.request.tools
+        self._readers = [CallReader(tools) for _ in range(plan.answers)] if tools else None
 
     def begin(self) -> bytes:
         """The first chunk of each answer."""
@@ -97,7 +116,9 @@ class ChunkWriter:
         return b"".join([self._chunk(index, delta, None, None) for index in range(len(self._before))])
 
     def token(self, token: Token) -> bytes:
-        """One chunk per token."""
+        """One chunk per token; while a call is being written none, and then one for it."""
+        if self._readers is not None:
+            return self._told(token.index, self._readers[token.index], token.text)
         if self._logprobs:
             logprobs = {"content": [_logprob(token)], "refusal": None}
             return self._chunk(token.index, {"content": token.text}, logprobs, None)
@@ -105,7 +126,23 @@ class ChunkWriter:
 
     def ended(self, ended: Ended) -> bytes:
         """The reason."""
-        return self._chunk(ended.index, {}, None, ended.finish_reason)
+        if self._readers is None:
+            return self._chunk(ended.index, {}, None, ended.finish_reason)
+        reader = self._readers[ended.index]
+        rest = self._told(ended.index, reader, None)
+        return rest + self._chunk(ended.index, {}, None, _reason(ended, reader))
+
+    def _told(self, index: int, reader: CallReader, text: str | None) -> bytes:
+        """Chunks of what the reader makes of further text, or of what it held back until the end."""
+        chunks = b""
+        place = reader.calls
+        for part in reader.rest() if text is None else reader.feed(text):
+            if isinstance(part, str):
+                chunks += self._chunk(index, {"content": part}, None, None)
+            else:
+                chunks += self._chunk(index, {"tool_calls": [{"index": place} | _call(part)]}, None, None)
+                place += 1
+        return chunks
 
     def finish(self, finished: Finished) -> bytes:
         """The usage if asked for, and the end."""

@@ -3,10 +3,11 @@
 from typing import Any
 
 from inference.gateway import checks
-from inference.gateway.contract import GenerationRequest
-from inference.gateway.faults import InvalidValue
+from inference.gateway.contract import GenerationRequest, Tools
+from inference.gateway.faults import InvalidValue, UnsupportedParameter
 from inference.gateway.messages import read_messages
 from inference.gateway.parameters import (
+    MAX_STOPS,
     MAX_TOKENS,
     SHARED,
     Table,
@@ -15,6 +16,7 @@ from inference.gateway.parameters import (
     document_of,
     response_format,
 )
+from inference.gateway.tools import read_definitions, tools_of
 
 _TABLE = Table(
     required=("model", "messages"),
@@ -25,18 +27,19 @@ _TABLE = Table(
         "logprobs": ("logprobs", checks.boolean),
         "top_logprobs": ("top_logprobs", checks.integer(0, 20)),
         "response_format": ("grammar", response_format),
+        "tools": ("tools", read_definitions),
     },
     harmless={
         "metadata": checks.metadata,
         "user": checks.short_text(512),
         "safety_identifier": checks.short_text(64),
         "prompt_cache_key": checks.short_text(512),
+        # Read together with the tools.
+        "tool_choice": lambda value, _: value,
+        "parallel_tool_calls": checks.boolean,
     },
     neutral={
         "store": lambda value: value is False,
-        "tools": lambda value: value == [],
-        "tool_choice": lambda value: value in ("none", "auto"),
-        "parallel_tool_calls": lambda value: isinstance(value, bool),
         "functions": lambda value: value == [],
         "function_call": lambda value: value in ("none", "auto"),
         "service_tier": lambda value: value in ("auto", "default"),
@@ -51,6 +54,24 @@ _TABLE = Table(
         "web_search_options": lambda _: False,
     },
 )
+
+
+def _check_tools(fields: dict[str, Any]) -> None:
+    tools: Tools | None = fields["tools"]
+    if tools is None:
+        return
+    if fields.get("grammar") is not None:
+        raise InvalidValue(
+            "Setting 'tools' and 'response_format' together is not supported.", param="response_format"
+        )
+    if fields.get("logprobs"):
+        raise UnsupportedParameter(
+            "Unsupported parameter: 'logprobs' is not supported together with 'tools'.", param="logprobs"
+        )
+    if not tools.parallel and len(fields.get("stop", ())) == MAX_STOPS:
+        raise InvalidValue(
+            f"Invalid 'stop': at most {MAX_STOPS - 1} items where a single tool call is wanted.", param="stop"
+        )
 
 
 def parse_chat_request(body: bytes) -> GenerationRequest:
@@ -72,4 +93,6 @@ def chat_request_of(document: dict[str, Any]) -> GenerationRequest:
             "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.", param="top_logprobs"
         )
     check_model(fields)
+    fields["tools"] = tools_of(document, fields.get("tools", ()))
+    _check_tools(fields)
     return GenerationRequest(**fields)

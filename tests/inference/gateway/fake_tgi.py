@@ -54,6 +54,7 @@ class FakeTgi:
         self.script = Script()
         self.next_scripts: list[Script] = []
         self.seen: list[Seen] = []
+        self.begun = asyncio.Semaphore(0)
         self.tokenized = 0
         self.connections = 0
         self.keys: set[str] = set()
@@ -125,6 +126,7 @@ class FakeTgi:
             return False
         seen = Seen(body)
         self.seen.append(seen)
+        self.begun.release()
         if script.status != 200:
             return await self._plain(writer, script.status, script.error or {})
         gone = asyncio.ensure_future(reader.read(1))

@@ -39,8 +39,8 @@ async def test_answers_are_generated_at_the_same_time(house: House) -> None:
     house.tgi.script = Script(first_delay=0.3)
     asking = asyncio.create_task(house.chat(n=8))
     async with asyncio.timeout(5):
-        while len(house.tgi.seen) < 8:
-            await asyncio.sleep(0.01)
+        for _ in range(8):
+            await house.tgi.begun.acquire()
     assert not any(seen.emitted for seen in house.tgi.seen)
     assert len((await asking).json()["choices"]) == 8
 
