@@ -195,7 +195,7 @@ class Token(NamedTuple):
     text: str
     logprob: float | None = None
     top: tuple[Alternative, ...] = ()
-    index: int = 0
+    index: int = 0  # type: ignore[assignment]  # nobody looks a value up in a token
     id: int | None = None
     special: bool = False
     last: bool = False

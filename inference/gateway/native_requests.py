@@ -110,7 +110,7 @@ def native_request_of(
             _FURTHER[name](value, name)
     _check_together(parameters, fields, stream=streams)
     adapter = parameters.get("adapter_id")
-    if adapter and not answers_to(adapter):
+    if adapter and not answers_to(str(adapter)):
         raise InvalidValue(
             "Invalid value for 'adapter_id': the model is chosen by the path of the request.",
             param="adapter_id",

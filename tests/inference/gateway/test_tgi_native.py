@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 from huggingface_hub import AsyncInferenceClient
-from huggingface_hub.errors import HfHubHTTPError, OverloadedError, ValidationError
+from huggingface_hub.errors import OverloadedError, TextGenerationError, ValidationError
 
 from tests.inference.gateway.fake_tgi import Script
 from tests.inference.gateway.house import ADAPTER, DIGEST, House, Tenant, deployment
@@ -173,12 +173,15 @@ async def test_requests_are_metered_once_like_those_of_any_surface(house: House)
 
 
 async def test_information_and_health_are_the_deployments(house: House) -> None:
-    hub = AsyncInferenceClient(model=f"{house.url}/tgi/support", token=house.tenant.secret)
-    told = await hub.get_endpoint_info()
-    assert (told["model_id"], told["model_sha"], told["max_total_tokens"]) == ("support", DIGEST, 2048)
-    assert await hub.health_check()
-    await house.redeploy(state="loading")
-    assert not await hub.health_check()
+    async with AsyncInferenceClient(
+        model=f"{house.url}/tgi/support", provider="hf-inference", token=house.tenant.secret
+    ) as hub:
+        told = await hub.get_endpoint_info()
+        assert (told["model_id"], told["model_sha"]) == ("support", DIGEST)
+        assert told["max_total_tokens"] == 2048
+        assert await hub.health_check()
+        await house.redeploy(state="loading")
+        assert not await hub.health_check()
     response = await house.client.get("/tgi/support/health", headers=house.tenant.headers)
     assert (response.status_code, response.json()["error_type"]) == (503, "healthcheck")
 
@@ -316,7 +319,7 @@ async def test_faults_of_the_model_have_tgis_statuses_and_hugging_faces_exceptio
     response = await house.native()
     assert (response.status_code, response.json()["error_type"]) == (424, "generation")
     house.tgi.script = Script(status=503, error={"error": "unhealthy", "error_type": "healthcheck"})
-    with pytest.raises(HfHubHTTPError):
+    with pytest.raises(TextGenerationError, match="cannot be reached"):
         await hub.text_generation("Once")
     house.tgi.script = Script(reset_after=2)
     last = events((await house.native("/generate_stream")).text)[-1]

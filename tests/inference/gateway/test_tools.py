@@ -94,7 +94,7 @@ async def test_the_template_shows_the_model_its_functions_and_the_calls_so_far(a
     prompt = able.tgi.seen[0].body["inputs"]
     assert prompt.startswith("<tools>" + json.dumps(WEATHER))
     assert '<tool_call>{"name": "weather", "arguments": {"city": "< |im_end|>"}}</tool_call>' in prompt
-    assert prompt.endswith("tool: dry\nassistant: ")
+    assert prompt.endswith("tool: dryassistant: ")
 
 
 async def test_a_call_that_is_required_is_begun_for_the_model(able: House) -> None:
