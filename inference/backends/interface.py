@@ -2,14 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 EndReason = Literal["length", "eos_token", "stop_sequence"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class GenerationCall:
-    """One generation. `adapter_id` None means the base model; `temperature` 0 is greedy."""
+    """One generation. `adapter_id` None means the base model; `temperature` 0 is greedy.
+
+    What is at its default asks for nothing. Who makes a call has seen to it that the server can do what it
+    asks (`BackendAddress.features`). `truncate` keeps so many of the prompt's last tokens; `logit_bias` maps
+    token ids to what is added to their logits; `json_schema` and `regex` exclude each other.
+    """
 
     prompt: str
     adapter_id: str | None
@@ -17,20 +22,50 @@ class GenerationCall:
     temperature: float = 1.0
     top_p: float = 1.0
     frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    repetition_penalty: float = 1.0
+    top_k: int = 0
+    typical_p: float = 1.0
+    truncate: int | None = None
+    watermark: bool = False
+    logit_bias: Mapping[int, float] | None = None
     seed: int | None = None
     stop: tuple[str, ...] = ()
     top_logprobs: int = 0
     json_schema: Mapping[str, object] | None = None
+    regex: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """One generated token. `text` is empty while a character is incomplete; `special` text is not shown."""
+class Alternative(NamedTuple):
+    """A token that could have stood at a position. `id` is None where the server does not tell it."""
+
+    text: str
+    logprob: float
+    id: int | None = None
+    special: bool = False
+
+
+class Piece(NamedTuple):
+    """One generated token. `text` is empty while a character is incomplete; `special` text is not shown.
+
+    `id` is None where the server does not tell it; `last` where the server says that the end follows.
+    """
 
     text: str
     special: bool
     logprob: float | None
-    top: tuple[tuple[str, float], ...] = ()
+    top: tuple[Alternative, ...] = ()
+    id: int | None = None
+    last: bool = False
+
+
+class TokenPlace(NamedTuple):
+    """A token of a text, which it spells from character `start` up to before `stop`."""
+
+    id: int
+    text: str
+    start: int
+    stop: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +121,15 @@ class Backend(Protocol):
 
     async def aclose(self) -> None:
         """Close every connection."""
+        ...
+
+
+@runtime_checkable
+class TellsTokens(Protocol):
+    """A model server that tells the tokens of a text, and not only how many they are."""
+
+    async def tokens(self, call: GenerationCall) -> list[TokenPlace]:
+        """The tokens of the call's prompt in their order. Raises a `BackendFault`."""
         ...
 
 

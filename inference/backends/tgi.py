@@ -23,7 +23,15 @@ from inference.backends.faults import (
     Unreachable,
 )
 from inference.backends.http11 import Connection, Pool
-from inference.backends.interface import End, EndReason, GenerationCall, Piece, Timeouts
+from inference.backends.interface import (
+    Alternative,
+    End,
+    EndReason,
+    GenerationCall,
+    Piece,
+    Timeouts,
+    TokenPlace,
+)
 
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _SEEDS = 2**63 - 1
@@ -51,14 +59,28 @@ def parameters_of(call: GenerationCall) -> dict[str, object]:
         "adapter_id": call.adapter_id,
         "top_p": call.top_p if 0 < call.top_p < 1 else None,
         "frequency_penalty": call.frequency_penalty or None,
+        # Beyond TGI's own parameters: only servers whose features say so are asked.
+        "presence_penalty": call.presence_penalty or None,
+        "logit_bias": {str(one): bias for one, bias in (call.logit_bias or {}).items()} or None,
+        "repetition_penalty": call.repetition_penalty if call.repetition_penalty != 1 else None,
+        "top_k": call.top_k or None,
+        "typical_p": call.typical_p if call.typical_p < 1 else None,
+        "truncate": call.truncate,
+        "watermark": call.watermark or None,
         # TGI's seeds are positive 63-bit integers; positive seeds pass unchanged.
         "seed": None if call.seed is None else (call.seed % _SEEDS or _SEEDS),
         "stop": list(call.stop) or None,
         "top_n_tokens": call.top_logprobs or None,
-        "grammar": None if call.json_schema is None else {"type": "json", "value": call.json_schema},
+        "grammar": _grammar_of(call),
     }
     parameters.update((name, value) for name, value in optional.items() if value is not None)
     return parameters
+
+
+def _grammar_of(call: GenerationCall) -> dict[str, object] | None:
+    if call.regex is not None:
+        return {"type": "regex", "value": call.regex}
+    return None if call.json_schema is None else {"type": "json", "value": call.json_schema}
 
 
 def fault_of(message: str, *, error_type: str, status: int) -> BackendFault:
@@ -136,9 +158,11 @@ class TgiStream:
         text = token["text"]
         if not isinstance(text, str):
             raise TypeError
-        top = tuple((str(one["text"]), float(one["logprob"])) for one in event.get("top_tokens") or ())
-        events: list[Piece | End] = [Piece(text, token["special"] is True, token.get("logprob"), top)]
-        if details is not None:
+        top = tuple(_alternative(one) for one in event.get("top_tokens") or ())
+        last = details is not None
+        piece = Piece(text, token["special"] is True, token.get("logprob"), top, token.get("id"), last)
+        events: list[Piece | End] = [piece]
+        if last:
             reason = _REASONS[details["finish_reason"]]
             events.append(End(reason, int(details["input_length"]), int(details["generated_tokens"])))
             self._ended = True
@@ -154,6 +178,12 @@ class TgiStream:
         unread = sum(isinstance(event, Piece) for event in self._ready)
         self._ready.clear()
         return unread
+
+
+def _alternative(token: dict[str, Any]) -> Alternative:
+    return Alternative(
+        str(token["text"]), float(token["logprob"]), token.get("id"), token.get("special") is True
+    )
 
 
 class TgiBackend:
@@ -177,7 +207,21 @@ class TgiBackend:
         return TgiStream(connection, self._timeouts)
 
     async def count_tokens(self, call: GenerationCall) -> int:
-        """Tokens of the prompt by TGI's `/tokenize`."""
+        """Tokens of the prompt by TGI's `/tokenize`, as many of them as are kept."""
+        count = len(await self._tokenized(call))
+        return count if call.truncate is None else min(count, call.truncate)
+
+    async def tokens(self, call: GenerationCall) -> list[TokenPlace]:
+        """The prompt's tokens by TGI's `/tokenize`."""
+        try:
+            return [
+                TokenPlace(int(one["id"]), str(one["text"]), int(one["start"]), int(one["stop"]))
+                for one in await self._tokenized(call)
+            ]
+        except (KeyError, TypeError, ValueError) as error:
+            raise Broken("The model server's tokens cannot be read.") from error
+
+    async def _tokenized(self, call: GenerationCall) -> list[Any]:
         parameters = {"adapter_id": call.adapter_id} if call.adapter_id else {}
         body = orjson.dumps({"inputs": call.prompt, "parameters": parameters})
         connection = await self._post("/tokenize", body)
@@ -187,7 +231,7 @@ class TgiBackend:
             raise Broken("The model server's count of tokens cannot be read.") from error
         if not isinstance(tokens, list):
             raise Broken("The model server's count of tokens is not a list.")
-        return len(tokens)
+        return tokens
 
     async def _post(self, path: str, body: bytes) -> Connection:
         connection = await self._pool.post(path, body, timeout_seconds=self._timeouts.first_token)

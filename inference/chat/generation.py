@@ -11,7 +11,7 @@ from inference.chat.models import MessageState
 from inference.chat.services import Order
 from inference.chat.settlement import Interrupted, Outcome, settle
 from inference.chat.streams import AnswerStream, StreamLost
-from inference.gateway.contract import ChatCompleter, ChatRequest, Finished, Principal, Started, Token
+from inference.gateway.contract import ChatCompleter, Finished, GenerationRequest, Principal, Started, Token
 from kernel.errors import DomainError, Unavailable
 
 BEAT_SECONDS = 0.25
@@ -150,8 +150,8 @@ class _Answer:
             permissions=frozenset({"inference.complete"}),
         )
 
-    def _request(self) -> ChatRequest:
-        return ChatRequest(
+    def _request(self) -> GenerationRequest:
+        return GenerationRequest(
             model=self._order.model,
             messages=self._order.history,
             max_tokens=MAX_ANSWER_TOKENS,

@@ -22,6 +22,8 @@ KEY_PREFIX = "lw:snapshot:key:"
 PROJECT_PREFIX = "lw:snapshot:project:"
 # An answer for which nobody set a limit must not hold the whole context of a pod that others wait for.
 DEFAULT_MAX_TOKENS = 1024
+# What the embedded engine can do beyond the least that gateways expect of a server (docs/engine.md).
+FEATURES = ["grammar", "regex", "top_logprobs"]
 
 Entries = dict[str, bytes | None]
 
@@ -123,7 +125,7 @@ def _deployment(deployment: Deployment, base: BaseModel | None) -> dict[str, Any
         "base_model": deployment.base_model,
         "digest": deployment.digest,
         "adapter_id": adapter_id_of(deployment),
-        "backend": {"kind": "tgi", "url": settings.POD_URL},
+        "backend": {"kind": "tgi", "url": settings.POD_URL, "features": FEATURES},
         "chat_template": base.chat_template if base else "",
         "eos_token": base.eos_token if base else "",
         "bos_token": base.bos_token if base else "",

@@ -12,18 +12,27 @@ from inference.backends.interface import Timeouts
 from inference.gateway import models
 from inference.gateway.admission import Admission
 from inference.gateway.authentication import Authenticator
-from inference.gateway.chat import ChatSurface, end_stream_with
 from inference.gateway.completion import Completer
-from inference.gateway.contract import ChatEvent, ChatRequest, GatewayConfig, Principal
+from inference.gateway.contract import GatewayConfig, GenerationEvent, GenerationRequest, Principal
 from inference.gateway.faults import GatewayFault, MethodNotAllowed, UnknownRoute
 from inference.gateway.http import ClientLeft, Exchange, Receive, Scope, Send
 from inference.gateway.metering import Meter
+from inference.gateway.native import PREFIX as NATIVE_PREFIX
+from inference.gateway.native import NativeSurface
+from inference.gateway.native_rendering import NativeFaults
+from inference.gateway.openai_surface import OpenAiSurface
+from inference.gateway.rendering import ChatDialect
+from inference.gateway.requests import parse_chat_request
 from inference.gateway.snapshot import Snapshot
 from inference.gateway.spool import Spool
+from inference.gateway.surfaces import GenerationSurface
+from inference.gateway.text_rendering import TextDialect
+from inference.gateway.text_requests import parse_completion_request
 
 log = structlog.get_logger("inference.gateway")
 
 CHAT_PATH = "/v1/chat/completions"
+COMPLETIONS_PATH = "/v1/completions"
 Surface = Callable[[Exchange], Awaitable[None]]
 
 
@@ -39,7 +48,7 @@ class Gateway:
     lifespan calls `start` and `stop` itself.
     """
 
-    paths: tuple[str, ...] = (CHAT_PATH, models.PATH)
+    paths: tuple[str, ...] = (CHAT_PATH, COMPLETIONS_PATH, models.PATH, NATIVE_PREFIX)
 
     def __init__(self, config: GatewayConfig) -> None:
         self._config = config
@@ -73,7 +82,24 @@ class Gateway:
         authenticator = Authenticator(
             self._snapshot, config.api_key_pepper, trusted_proxies=config.trusted_proxies
         )
-        self._chat = ChatSurface(config, authenticator=authenticator, completer=self._completer)
+        generation = GenerationSurface(config, authenticator=authenticator, completer=self._completer)
+        self._chat = OpenAiSurface(
+            config,
+            authenticator=authenticator,
+            generation=generation,
+            parse=parse_chat_request,
+            dialect=ChatDialect(),
+        )
+        self._completions = OpenAiSurface(
+            config,
+            authenticator=authenticator,
+            generation=generation,
+            parse=parse_completion_request,
+            dialect=TextDialect(),
+        )
+        self._native = NativeSurface(
+            config, authenticator=authenticator, completer=self._completer, generation=generation
+        )
         self._models = models.ModelsSurface(
             authenticator=authenticator, completer=self._completer, snapshot=self._snapshot
         )
@@ -101,7 +127,9 @@ class Gateway:
         """Whether an HTTP path belongs to the gateway."""
         return any(path == own or path.startswith(f"{own}/") for own in self.paths)
 
-    async def complete(self, principal: Principal, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
+    async def complete(
+        self, principal: Principal, request: GenerationRequest
+    ) -> AsyncGenerator[GenerationEvent, None]:
         """Generate an answer for an in-process caller; see `ChatCompleter.complete`."""
         events = self._completer.run(await self._completer.plan(principal, request))
         try:
@@ -132,16 +160,18 @@ class Gateway:
     async def _serve(self, exchange: Exchange) -> None:
         code: str | None = None
         try:
-            await self._surface(exchange)(exchange)
+            surface = self._surface(exchange)
+            exchange.note_client_request_id()
+            await surface(exchange)
         except ClientLeft:
             code = "client_left"
         except GatewayFault as fault:
             code = fault.code
-            await self._tell(exchange, fault)
+            await exchange.answer_fault(fault)
         except Exception as error:
             code = "internal_error"
             log.exception("request_crashed", request_id=str(exchange.request_id), error=type(error).__name__)
-            await self._tell(exchange, Internal("The server had an error while processing the request."))
+            await exchange.answer_fault(Internal("The server had an error while processing the request."))
         log.info(
             "request",
             request_id=str(exchange.request_id),
@@ -158,9 +188,15 @@ class Gateway:
         if path == CHAT_PATH:
             self._allow(exchange, "POST")
             return self._chat.serve
+        if path == COMPLETIONS_PATH:
+            self._allow(exchange, "POST")
+            return self._completions.serve
         if path == models.PATH or path.startswith(f"{models.PATH}/"):
             self._allow(exchange, "GET")
             return self._models.serve
+        if path.startswith(f"{NATIVE_PREFIX}/"):
+            exchange.faults = NativeFaults()
+            return self._native.serve
         raise UnknownRoute(f"Invalid URL ({exchange.method} {path[:128]})")
 
     @staticmethod
@@ -168,10 +204,3 @@ class Gateway:
         if exchange.method != method:
             exchange.extra_headers.append((b"allow", method.encode()))
             raise MethodNotAllowed(f"Not allowed to {exchange.method} on {exchange.path[:128]}.")
-
-    @staticmethod
-    async def _tell(exchange: Exchange, fault: GatewayFault) -> None:
-        if exchange.status:
-            await end_stream_with(exchange, fault)
-        else:
-            await exchange.answer_fault(fault)

@@ -90,6 +90,19 @@ def _secret(headers: Mapping[bytes, bytes]) -> bytes:
     return secret
 
 
+async def identified(exchange: Exchange, authenticator: Authenticator) -> Principal:
+    """Who asks, told in the answer's headers and in the log. Raises what `Authenticator.principal` raises."""
+    principal = await authenticator.principal(exchange)
+    exchange.extra_headers += [
+        (b"openai-organization", rendered("org-", principal.organization_id).encode()),
+        (b"openai-project", rendered("proj_", principal.project_id).encode()),
+    ]
+    exchange.facts.update(
+        organization_id=principal.organization_id, project_id=principal.project_id, key_id=principal.key_id
+    )
+    return principal
+
+
 def must(principal: Principal, permission: str) -> None:
     """Raise `PermissionMissing` unless the principal holds the permission."""
     if permission not in principal.permissions:

@@ -68,6 +68,23 @@ def number(low: float, high: float) -> Read:
     return read
 
 
+def above_zero(high: float) -> Read:
+    """A number above 0, `high` at most."""
+
+    def read(value: object, param: str) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise wrong_type(value, param, "a decimal")
+        if not 0 < value <= high:
+            raise InvalidValue(
+                f"Invalid value for '{param}': expected a value above 0 and of at most {high:g}, but got "
+                f"{value} instead.",
+                param=param,
+            )
+        return float(value)
+
+    return read
+
+
 def integer(low: int, high: int) -> Read:
     """An integer between both, inclusive."""
 

@@ -1,69 +1,46 @@
 """The path of a completion: resolve the model, fit the call, generate, verify who answered, meter."""
 
+import asyncio
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import NoReturn
+from dataclasses import replace
 from uuid import UUID
 
 import structlog
 
 from inference.backends.directory import BackendDirectory
 from inference.backends.faults import BackendFault
-from inference.backends.interface import BackendStream, End, GenerationCall, Piece
-from inference.gateway.admission import Admission, Need, Reservation
+from inference.backends.interface import GenerationCall, TellsTokens, TokenPlace
+from inference.gateway.admission import Admission, Need
 from inference.gateway.authentication import must, refuse
+from inference.gateway.choices import Choices
 from inference.gateway.contract import (
-    ChatEvent,
-    ChatRequest,
     Finished,
-    FinishReason,
     GatewayConfig,
+    GenerationEvent,
+    GenerationRequest,
     Principal,
-    Started,
-    Token,
-    TopLogprob,
 )
 from inference.gateway.entries import Deployment, ProjectEntry
 from inference.gateway.faults import (
-    AdapterMismatch,
-    GatewayFault,
     GatewayOverloaded,
+    InvalidRequest,
     MeteringUnavailable,
     ModelNotAllowed,
     ModelNotFound,
     ModelNotReady,
-    UnsupportedParameter,
+    ModelUnreachable,
 )
+from inference.gateway.generation import Generation
 from inference.gateway.ids import rendered, uuid7
 from inference.gateway.ledger import Ledger
 from inference.gateway.metering import Meter
-from inference.gateway.prompts import ADDED_TOKENS, call_of, fitted
+from inference.gateway.plans import Plan
+from inference.gateway.prompts import calls_of, fitted, prompt_bound
 from inference.gateway.snapshot import Snapshot
-from inference.gateway.stopping import StopFilter
 from inference.gateway.translation import gateway_fault
+from inference.gateway.usage import Status
 
 log = structlog.get_logger("inference.gateway")
-
-_REASONS: dict[str, FinishReason] = {"length": "length", "eos_token": "stop", "stop_sequence": "stop"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """A request that may run: what will be called, for whom, under which id. `created` is in Unix seconds."""
-
-    request_id: UUID
-    principal: Principal
-    request: ChatRequest
-    deployment: Deployment
-    call: GenerationCall
-    prompt_tokens: int | None
-    reservation: Reservation | None = None
-
-    @property
-    def created(self) -> int:
-        """The second in which the request was made, from its id."""
-        return (self.request_id.int >> 80) // 1000
 
 
 class Completer:
@@ -104,7 +81,7 @@ class Completer:
         return deployment
 
     async def plan(
-        self, principal: Principal, request: ChatRequest, *, request_id: UUID | None = None
+        self, principal: Principal, request: GenerationRequest, *, request_id: UUID | None = None
     ) -> Plan:
         """Check everything that can be checked before the model is asked. Raises `GatewayFault`."""
         must(principal, "inference.complete")
@@ -118,67 +95,131 @@ class Completer:
             )
         deployment = await self.deployment(principal, request.model)
         if deployment.state != "ready":
-            raise ModelNotReady(
-                f"The model `{request.model}` is not ready: its deployment is {deployment.state}.",
-                param="model",
-                retry_after_seconds=5,
-            )
+            raise _not_ready(deployment)
+        wished = calls_of(request, deployment)
         try:
-            call, prompt_tokens = await fitted(call_of(request, deployment), deployment, self._directory)
+            fits = await self._fitted(wished, deployment, request.subject)
         except BackendFault as fault:
-            raise gateway_fault(fault) from fault
+            raise gateway_fault(fault, request.subject) from fault
         plan = Plan(
             request_id=request_id or uuid7(),
             principal=principal,
             request=request,
             deployment=deployment,
-            call=call,
-            prompt_tokens=prompt_tokens,
+            calls=tuple(call for call, _ in fits),
+            prompt_tokens=tuple(tokens for _, tokens in fits),
         )
         # Last, so that nothing is reserved for what is refused for another reason.
         reservation = await self._admission.admit(principal, self._need(plan))
         return plan if reservation is None else replace(plan, reservation=reservation)
 
+    async def _fitted(
+        self, wished: tuple[GenerationCall, ...], deployment: Deployment, subject: str
+    ) -> list[tuple[GenerationCall, int | None]]:
+        if len(wished) == 1:
+            return [await fitted(wished[0], deployment, self._directory, subject)]
+        return await asyncio.gather(*(fitted(call, deployment, self._directory, subject) for call in wished))
+
+    async def tokens(self, principal: Principal, deployment: Deployment, text: str) -> list[TokenPlace]:
+        """The tokens of a text as the deployment reads it. It counts as a request that uses none.
+
+        Raises `GatewayFault`.
+        """
+        if deployment.state != "ready":
+            raise _not_ready(deployment)
+        backend = self._directory.at(deployment.backend)
+        if not isinstance(backend, TellsTokens):
+            raise InvalidRequest("This model's server does not tell the tokens of a text.")
+        held = await self._admission.admit(principal, Need(uuid7(), deployment, 0, 0, None))
+        try:
+            call = GenerationCall(prompt=text, adapter_id=deployment.adapter_id, max_new_tokens=1)
+            return await backend.tokens(call)
+        except BackendFault as fault:
+            raise gateway_fault(fault, "prompt") from fault
+        finally:
+            if held is not None:
+                held.settle(0, 0)
+
+    async def check_health(self, deployment: Deployment) -> None:
+        """Raise `ModelNotReady` or `ModelUnreachable` unless the deployment and its server can serve."""
+        if deployment.state != "ready":
+            raise _not_ready(deployment)
+        if not await self._directory.at(deployment.backend).healthy():
+            raise ModelUnreachable("The model cannot be reached at the moment.", retry_after_seconds=2)
+
     def _need(self, plan: Plan) -> Need:
-        """What the request may use at most: a prompt has no more tokens than bytes and a few."""
-        known = plan.prompt_tokens
+        """What the request may use at most: each prompt once, and every answer in full."""
         backend = self._directory.at(plan.deployment.backend)
+        prompts = list(zip(plan.calls, plan.prompt_tokens, strict=True))
+
+        async def count() -> int:
+            return sum(
+                [await backend.count_tokens(call) if known is None else known for call, known in prompts]
+            )
+
         return Need(
             request_id=plan.request_id,
             deployment=plan.deployment,
-            prompt_bound=known if known is not None else len(plan.call.prompt.encode()) + ADDED_TOKENS,
-            answer_tokens=plan.call.max_new_tokens,
-            count=None if known is not None else partial(backend.count_tokens, plan.call),
+            prompt_bound=sum(prompt_bound(call) if known is None else known for call, known in prompts),
+            answer_tokens=sum(call.max_new_tokens for call in plan.calls) * plan.request.candidates,
+            count=count if None in plan.prompt_tokens else None,
         )
 
-    async def run(self, plan: Plan) -> AsyncGenerator[ChatEvent, None]:
+    async def run(self, plan: Plan) -> AsyncGenerator[GenerationEvent, None]:
         """The events of an answer, as `ChatCompleter.complete` describes them."""
         ledger = Ledger(
             self._meter, principal=plan.principal, deployment=plan.deployment, surface=plan.request.surface
         )
-        ledger.prompt_tokens = plan.prompt_tokens
         ledger.reservation = plan.reservation
-        generation = _Generation(plan, ledger, self._directory)
-        self._running += 1
-        events = generation.events()
+        choices = Choices([Generation(plan, index, ledger, self._directory) for index in range(plan.answers)])
+        self._running += plan.answers
+        events = choices.events()
         try:
             async for event in events:
                 yield event
-            safe = ledger.settle(str(plan.request_id), "completed", generation.reason)
+            ledger.prompt_tokens = choices.prompt_tokens
+            if ledger.prompt_tokens is None:
+                ledger.prompt_tokens = await self._count_late(plan, choices)
+            safe = ledger.settle(str(plan.request_id), "completed", choices.reason)
             if safe is not None:
                 await self._meter.wait_until_safe(safe)
-            yield Finished(generation.reason, ledger.usage)
+            yield Finished(choices.reason, ledger.usage)
         except BackendFault as fault:
-            generation.end("failed")
-            raise gateway_fault(fault) from fault
+            self._end(plan, choices, ledger, "failed")
+            raise gateway_fault(fault, plan.request.subject) from fault
         except Exception:
-            generation.end("failed")
+            self._end(plan, choices, ledger, "failed")
             raise
         finally:
             # Reached with nothing settled only when the caller left or was cancelled.
-            generation.end("cancelled")
-            self._running -= 1
+            self._end(plan, choices, ledger, "cancelled")
+            self._running -= plan.answers
             await events.aclose()
+
+    @staticmethod
+    async def _count_late(plan: Plan, choices: Choices) -> int | None:
+        try:
+            return await choices.count_prompts()
+        except BackendFault as fault:
+            # The answer is complete; only its price is less certain.
+            log.warning("end_not_seen", request_id=str(plan.request_id), fault=type(fault).__name__)
+            return None
+
+    @staticmethod
+    def _end(plan: Plan, choices: Choices, ledger: Ledger, status: Status) -> None:
+        """Leave the server alone and settle, if that was not done."""
+        choices.close()
+        if not ledger.settled:
+            ledger.prompt_tokens = choices.prompt_tokens
+            ledger.settle_partial(str(plan.request_id), status, choices.count_prompts)
+
+
+def _not_ready(deployment: Deployment) -> ModelNotReady:
+    return ModelNotReady(
+        f"The model `{deployment.alias}` is not ready: its deployment is {deployment.state}.",
+        param="model",
+        retry_after_seconds=5,
+    )
 
 
 def may_use(principal: Principal, project: ProjectEntry | None, model: str) -> bool:
@@ -186,91 +227,3 @@ def may_use(principal: Principal, project: ProjectEntry | None, model: str) -> b
     if principal.models and model not in principal.models:
         return False
     return project is None or project.allows(model)
-
-
-class _Generation:
-    """One plan under way."""
-
-    def __init__(self, plan: Plan, ledger: Ledger, directory: BackendDirectory) -> None:
-        self._plan, self._ledger = plan, ledger
-        self._backend = directory.at(plan.deployment.backend)
-        self._stream: BackendStream | None = None
-        self._stops = StopFilter(plan.request.stop) if plan.request.stop else None
-        self.reason: FinishReason = "stop"
-
-    async def events(self) -> AsyncGenerator[Started | Token, None]:
-        """`Started` and tokens; afterwards `reason` and the ledger are final."""
-        stream = self._stream = await self._backend.open(self._plan.call)
-        if stream.served_by is not None and stream.served_by != self._plan.deployment.served_as:
-            self._reject(AdapterMismatch("Another model than the one asked for answered; it is not shown."))
-        event = await stream.next()
-        if self._plan.request.logprobs and isinstance(event, Piece) and event.logprob is None:
-            self._reject(
-                UnsupportedParameter("'logprobs' is not supported with this model.", param="logprobs")
-            )
-        yield self._started()
-        while isinstance(event, Piece):
-            self._ledger.count()
-            if (token := self._token(event)) is not None:
-                yield token
-            if self._stops is not None and self._stops.hit:
-                await self._stop_early(stream)
-                return
-            event = await stream.next()
-        self.reason = _REASONS[event.reason]
-        self._ledger.prompt_tokens = event.prompt_tokens
-        if self._stops is not None and (rest := self._stops.rest()):
-            yield Token(rest)
-
-    def _reject(self, fault: GatewayFault) -> NoReturn:
-        """Nothing of this generation is shown, so nothing of it is billed."""
-        if self._stream is not None:
-            self._stream.close()
-            self._stream = None
-        raise fault
-
-    def _started(self) -> Started:
-        plan = self._plan
-        return Started(
-            request_id=str(plan.request_id),
-            created=plan.created,
-            model=plan.request.model,
-            deployment_id=plan.deployment.deployment_id,
-            model_version_id=plan.deployment.model_version_id,
-            digest=plan.deployment.digest,
-        )
-
-    def _token(self, piece: Piece) -> Token | None:
-        """What is shown of a token: nothing of control tokens and of stop sequences."""
-        if piece.special:
-            return None
-        text = piece.text if self._stops is None else self._stops.feed(piece.text)
-        if not self._plan.request.logprobs:
-            return Token(text) if text else None
-        return Token(text, piece.logprob, tuple(TopLogprob(*one) for one in piece.top))
-
-    async def _stop_early(self, stream: BackendStream) -> None:
-        """The stop sequence is complete. Usually the server saw it too and its end is here already."""
-        try:
-            event = await stream.next()
-            if isinstance(event, End):
-                self._ledger.prompt_tokens = event.prompt_tokens
-                return
-            self._stream = None
-            self._ledger.count(1 + stream.close())
-            if self._ledger.prompt_tokens is None:
-                self._ledger.prompt_tokens = await self._backend.count_tokens(self._plan.call)
-        except BackendFault as fault:
-            # The answer is complete; only its price is less certain.
-            log.warning("end_not_seen", request_id=str(self._plan.request_id), fault=type(fault).__name__)
-
-    def end(self, status: str) -> None:
-        """Leave the server alone and settle, if that was not done."""
-        if self._stream is not None:
-            self._ledger.count(self._stream.close())
-            self._stream = None
-        self._ledger.settle_partial(
-            str(self._plan.request_id),
-            "failed" if status == "failed" else "cancelled",
-            partial(self._backend.count_tokens, self._plan.call),
-        )

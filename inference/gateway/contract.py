@@ -3,11 +3,12 @@
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
+from inference.backends.interface import Alternative, EndReason
 from kernel.addresses import Network
 
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length"]
 
 
@@ -58,43 +59,110 @@ class Principal:
 
 
 @dataclass(frozen=True)
+class ToolCall:
+    """A model's wish that a function be called. `arguments` is a JSON object."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True)
+class Tools:
+    """Functions that the model may call, in OpenAI's form; must call, where `required`.
+
+    `only` names the one that must be called. Unless `parallel`, the answer ends with the first call.
+    """
+
+    definitions: tuple[Mapping[str, object], ...]
+    required: bool = False
+    only: str | None = None
+    parallel: bool = True
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Of all functions."""
+        functions = [one["function"] for one in self.definitions]
+        return frozenset(str(one["name"]) for one in functions if isinstance(one, Mapping))
+
+
+@dataclass(frozen=True)
 class ChatMessage:
-    """One turn. OpenAI's `developer` role arrives here as `system`."""
+    """One turn. OpenAI's `developer` role arrives here as `system`. `name` says who speaks in a role.
+
+    An assistant's turn may have calls, and a tool's turn answers the one that it names.
+    """
 
     role: Role
     content: str
+    name: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
 
 
 @dataclass(frozen=True)
 class Grammar:
-    """A constraint on the output: `kind` is `json` and `value` a JSON Schema."""
+    """A constraint on the output: any JSON object, JSON that a schema describes, or a regular expression."""
 
-    kind: Literal["json"]
-    value: Mapping[str, object]
+    kind: Literal["json", "json_object", "regex"]
+    schema: Mapping[str, object] = field(default_factory=dict)
+    pattern: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChatRequest:
-    """A validated chat completion request. Defaults are OpenAI's; only `model` and `messages` are required.
+class GenerationRequest:
+    """A validated request of any surface. Defaults are OpenAI's.
 
-    `model` is the deployment's alias. `max_tokens` None means what fits the context. `temperature` 0
-    is greedy.
+    `model` is the deployment's alias. Exactly one of `messages` and `prompts` is given; of each prompt there
+    are `n` answers, chosen among `candidates` by their mean log probability. `max_tokens` None means what
+    fits the context. `temperature` 0 is greedy. `verbatim` asks for every token as the server gives it:
+    control tokens too, and stop sequences left in. `echo` puts the prompt before the answer; `suffix` is what
+    follows the gap that the answer fills.
     """
 
     model: str
-    messages: tuple[ChatMessage, ...]
+    messages: tuple[ChatMessage, ...] = ()
+    prompts: tuple[str, ...] = ()
+    suffix: str | None = None
+    echo: bool = False
+    n: int = 1
+    best_of: int | None = None
     max_tokens: int | None = None
     temperature: float = 1.0
     top_p: float = 1.0
+    top_k: int = 0
+    typical_p: float = 1.0
     frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    repetition_penalty: float = 1.0
+    logit_bias: Mapping[int, float] | None = None
+    truncate: int | None = None
+    watermark: bool = False
     seed: int | None = None
     stop: tuple[str, ...] = ()
     logprobs: bool = False
     top_logprobs: int = 0
     grammar: Grammar | None = None
+    tools: Tools | None = None
+    verbatim: bool = False
+    details: bool = False
     stream: bool = False
     include_usage: bool = False
     surface: str = "chat.completions"
+
+    def __post_init__(self) -> None:
+        if bool(self.messages) == bool(self.prompts):
+            raise ValueError("A request has either messages or prompts.")
+
+    @property
+    def subject(self) -> str:
+        """The parameter that holds what the model reads."""
+        return "messages" if self.messages else "prompt"
+
+    @property
+    def candidates(self) -> int:
+        """How many answers are generated of each prompt."""
+        return self.n if self.best_of is None else max(self.n, self.best_of)
 
 
 @dataclass(frozen=True)
@@ -117,39 +185,59 @@ class Started:
     digest: str
 
 
-@dataclass(frozen=True)
-class TopLogprob:
-    """An alternative at one position."""
+class Token(NamedTuple):
+    """One generated token of the answer `index`.
 
-    text: str
-    logprob: float
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """One generated token. `text` may be empty: part of a character, or held back before a stop sequence."""
+    `text` may be empty: part of a character, or held back before a stop sequence. `id`, `special` and `last`
+    are told in verbatim answers only; `last` where the model server says so.
+    """
 
     text: str
     logprob: float | None = None
-    top: tuple[TopLogprob, ...] = ()
+    top: tuple[Alternative, ...] = ()
+    index: int = 0  # type: ignore[assignment]  # nobody looks a value up in a token
+    id: int | None = None
+    special: bool = False
+    last: bool = False
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The answer `index` is complete. `reason` is the model server's word for `finish_reason`.
+
+    `seed` is what it was generated with, None where nobody chose one.
+    """
+
+    index: int
+    finish_reason: FinishReason
+    reason: EndReason
+    seed: int | None = None
 
 
 @dataclass(frozen=True)
 class Finished:
-    """The end of an answer. Always the last event; its absence means a `GatewayFault` was raised instead."""
+    """The end of a request. Always the last event; its absence means a `GatewayFault` was raised instead.
+
+    `finish_reason` is the first answer's.
+    """
 
     finish_reason: FinishReason
     usage: Usage
 
 
-ChatEvent = Started | Token | Finished
+GenerationEvent = Started | Token | Ended | Finished
 
 
 class ChatCompleter(Protocol):
     """What `inference.gateway.application.Gateway` offers to in-process callers such as the chat consumer."""
 
-    def complete(self, principal: Principal, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
-        """Generate an answer: one `Started`, any number of `Token`, one `Finished`.
+    def complete(
+        self, principal: Principal, request: GenerationRequest
+    ) -> AsyncGenerator[GenerationEvent, None]:
+        """Generate answers: one `Started`; of each any number of `Token` and one `Ended`; one `Finished`.
+
+        Answers are numbered prompt by prompt. Tokens of several arrive as they are made, each answer's own in
+        their order.
 
         Raises a `GatewayFault` (`inference.gateway.faults`) from the first `anext` when nothing was generated
         (unknown model, not ready, too long, overloaded…) and from a later one when the model fails midway:

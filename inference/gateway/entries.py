@@ -63,6 +63,15 @@ class KeyEntry:
         )
 
 
+@dataclass(frozen=True)
+class FimTemplate:
+    """The markers around what stands before the gap, after it, and where the answer begins."""
+
+    prefix: str
+    suffix: str
+    middle: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
     """One alias of a project and what stands behind it."""
@@ -84,6 +93,7 @@ class Deployment:
     adds_bos: bool = False
     base_model: str = ""
     restricted: bool = False
+    fim_template: FimTemplate | None = None
 
     @property
     def served_as(self) -> str:
@@ -196,4 +206,11 @@ def _deployment(document: dict[str, Any]) -> Deployment:
         adds_bos=bool(document.get("adds_bos", False)),
         restricted=bool(document.get("restricted", False)),
         base_model=str(document.get("base_model") or ""),
+        fim_template=_fim(document.get("fim_template")),
     )
+
+
+def _fim(markers: dict[str, Any] | None) -> FimTemplate | None:
+    if not markers:
+        return None
+    return FimTemplate(str(markers["prefix"]), str(markers["suffix"]), str(markers["middle"]))

@@ -3,13 +3,19 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Self
+from typing import Any, Protocol, Self
 from uuid import UUID
 
 import orjson
 
 from inference.gateway.contract import GatewayConfig
-from inference.gateway.faults import BodyTimedOut, BodyTooLarge, GatewayFault, UnsupportedMediaType
+from inference.gateway.faults import (
+    BodyTimedOut,
+    BodyTooLarge,
+    GatewayFault,
+    InvalidValue,
+    UnsupportedMediaType,
+)
 from inference.gateway.ids import uuid7
 
 Scope = MutableMapping[str, Any]
@@ -18,6 +24,10 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
+KEEP_ALIVE = b": keep-alive\n\n"
+_VERSION = (b"openai-version", b"2020-10-01")
+_CONTROL = bytes([*range(0x20), 0x7F])
+_MAX_CLIENT_REQUEST_ID = 512
 _JSON = (b"content-type", b"application/json")
 _EVENTS: Headers = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -30,20 +40,63 @@ class ClientLeft(Exception):
     """Nobody waits for the answer any more."""
 
 
+class FaultWriter(Protocol):
+    """How an API tells a fault."""
+
+    def status(self, fault: GatewayFault) -> int:
+        """The answer's status."""
+        ...
+
+    def body(self, fault: GatewayFault) -> bytes:
+        """The answer's body, also the data of an event."""
+        ...
+
+
+class OpenAiFaults:
+    """OpenAI's error object."""
+
+    def status(self, fault: GatewayFault) -> int:
+        """As the fault declares it."""
+        return fault.status
+
+    def body(self, fault: GatewayFault) -> bytes:
+        """`{"error": {"message", "type", "param", "code"}}`."""
+        return orjson.dumps(fault.body())
+
+
 class Exchange:
-    """One request and its answer. `status` is 0 until the answer has begun; `facts` go to the log line."""
+    """One request and its answer. `status` is 0 until the answer has begun; `facts` go to the log line.
+
+    `faults` writes what goes wrong in the words of the API that was asked.
+    """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._scope, self._receive, self._send = scope, receive, send
         self._began = time.perf_counter()
         self.method: str = scope["method"]
         self.path: str = scope["path"]
+        self.raw_path: bytes = scope.get("raw_path") or self.path.encode()
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.peer: str = (scope.get("client") or ("", 0))[0]
         self.request_id: UUID = uuid7()
         self.extra_headers: Headers = []
         self.status = 0
         self.facts: dict[str, object] = {}
+        self.faults: FaultWriter = OpenAiFaults()
+
+    def note_client_request_id(self) -> None:
+        """Keep the caller's own name for the request for the log. Raises `InvalidValue`."""
+        named = self.headers.get(b"x-client-request-id")
+        if named is None:
+            return
+        printable = named.isascii() and named.translate(None, _CONTROL) == named
+        if len(named) > _MAX_CLIENT_REQUEST_ID or not printable:
+            raise InvalidValue(
+                f"Invalid header 'X-Client-Request-Id': expected at most {_MAX_CLIENT_REQUEST_ID} printable "
+                "ASCII characters.",
+                param="X-Client-Request-Id",
+            )
+        self.facts["client_request_id"] = named.decode("ascii")
 
     @property
     def elapsed_ms(self) -> float:
@@ -101,13 +154,19 @@ class Exchange:
         await self._send({"type": "http.response.body", "body": body})
 
     async def answer_fault(self, fault: GatewayFault) -> None:
-        """OpenAI's error object."""
+        """The fault, in the API's words; within a stream that has begun, its last event."""
+        if self.status:
+            await self.send_events(b"data: %b\n\n" % self.faults.body(fault), last=True)
+            return
         self.extra_headers += fault.headers
         if fault.retry_after_seconds is not None:
-            self.extra_headers.append((b"retry-after", b"%d" % fault.retry_after_seconds))
+            self.extra_headers += [
+                (b"retry-after", b"%d" % fault.retry_after_seconds),
+                (b"retry-after-ms", b"%d" % (fault.retry_after_seconds * 1000)),
+            ]
         if fault.status == 401:
             self.extra_headers.append((b"www-authenticate", b"Bearer"))
-        await self.answer(orjson.dumps(fault.body()), status=fault.status)
+        await self.answer(self.faults.body(fault), status=self.faults.status(fault))
 
     async def begin_events(self) -> None:
         """Commit to a stream of events."""
@@ -122,12 +181,15 @@ class Exchange:
         own = [
             (b"x-request-id", b"req_%b" % self.request_id.hex.encode()),
             (b"openai-processing-ms", b"%d" % self.elapsed_ms),
+            _VERSION,
         ]
+        # What the snapshot holds was written by others: no value may begin a header of its own.
+        further = [(name, value.translate(None, _CONTROL)) for name, value in self.extra_headers]
         await self._send(
             {
                 "type": "http.response.start",
                 "status": status,
-                "headers": headers + own + self.extra_headers,
+                "headers": headers + own + further,
             }
         )
 

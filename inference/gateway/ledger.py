@@ -24,7 +24,7 @@ class Ledger:
         self._surface = surface
         self._started_at, self._clock = time.time(), time.monotonic()
         self._first_token_ms: float | None = None
-        self._settled = False
+        self._settled = self._settling = False
         self.prompt_tokens: int | None = None
         self.completion_tokens = 0
         self.reservation: Reservation | None = None
@@ -39,6 +39,11 @@ class Ledger:
     def usage(self) -> Usage:
         """As it stands."""
         return Usage(self.prompt_tokens or 0, self.completion_tokens)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the record was handed over, or will be without further ado."""
+        return self._settled or self._settling
 
     def settle(
         self, request_id: str, status: Status, finish_reason: FinishReason | None = None
@@ -79,6 +84,7 @@ class Ledger:
         if self._settled or self.prompt_tokens is not None or not self.completion_tokens:
             self.settle(request_id, status)
             return
+        self._settling = True
         self._meter.adopt(self._settle_later(request_id, status, count))
 
     async def _settle_later(

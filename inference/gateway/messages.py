@@ -1,21 +1,23 @@
 """The `messages` of a chat completion request."""
 
-from inference.gateway.checks import mapping, text, wrong_type
-from inference.gateway.contract import ChatMessage, Role
+import orjson
+
+from inference.gateway.checks import mapping, short_text, text, wrong_type
+from inference.gateway.contract import ChatMessage, Role, ToolCall
 from inference.gateway.faults import InvalidValue, MissingParameter, UnknownParameter, UnsupportedParameter
+from inference.gateway.parameters import nests_too_deeply
 
 _ROLES: dict[str, Role] = {
     "system": "system",
     "developer": "system",
     "user": "user",
     "assistant": "assistant",
+    "tool": "tool",
 }
-_FOREIGN_ROLES = {"tool", "function"}
+_FOREIGN_ROLES = {"function"}
+_FIELDS = {"role", "content", "name", "tool_calls", "tool_call_id", "annotations"}
 _UNSUPPORTED_FIELDS = {
-    "name",
-    "tool_calls",
     "function_call",
-    "tool_call_id",
     "audio",
     "refusal",
     "prompt_cache",
@@ -47,9 +49,48 @@ def _message(value: object, param: str) -> ChatMessage:
     known = _ROLES.get(role)
     if known is None:
         raise _foreign_role(role, f"{param}.role")
-    if fields.get("content") is None:
+    calls = _tool_calls(fields.get("tool_calls"), f"{param}.tool_calls")
+    if calls and known != "assistant":
+        raise InvalidValue(
+            f"Invalid '{param}.tool_calls': only an assistant's message has them.",
+            param=f"{param}.tool_calls",
+        )
+    if fields.get("content") is None and not calls:
         raise MissingParameter(f"Missing required parameter: '{param}.content'.", param=f"{param}.content")
-    return ChatMessage(known, _content(fields["content"], f"{param}.content"))
+    content = "" if fields.get("content") is None else _content(fields["content"], f"{param}.content")
+    name = _short(fields.get("name"), f"{param}.name")
+    return ChatMessage(
+        known, content, name, calls, _short(fields.get("tool_call_id"), f"{param}.tool_call_id")
+    )
+
+
+def _short(value: object, param: str) -> str | None:
+    return str(short_text(64)(value, param)) if value is not None else None
+
+
+def _tool_calls(value: object, param: str) -> tuple[ToolCall, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise wrong_type(value, param, "an array of objects")
+    return tuple(_tool_call(one, f"{param}[{place}]") for place, one in enumerate(value))
+
+
+def _tool_call(value: object, param: str) -> ToolCall:
+    fields = mapping(value, param)
+    if fields.get("type") != "function":
+        raise UnsupportedParameter("This model supports calls of functions only.", param=f"{param}.type")
+    function = mapping(fields.get("function"), f"{param}.function")
+    place = f"{param}.function.arguments"
+    arguments = text(function.get("arguments"), place)
+    try:
+        called_with = orjson.loads(arguments)
+    except orjson.JSONDecodeError:
+        called_with = None
+    if not isinstance(called_with, dict) or nests_too_deeply(called_with):
+        raise InvalidValue(f"Invalid '{place}': expected the text of a JSON object.", param=place)
+    ident = text(fields.get("id"), f"{param}.id")
+    return ToolCall(ident, text(function.get("name"), f"{param}.function.name"), arguments)
 
 
 def _foreign_role(role: str, param: str) -> InvalidValue | UnsupportedParameter:
@@ -66,7 +107,7 @@ def _refuse_fields(fields: dict[str, object], param: str) -> None:
                 raise UnsupportedParameter(
                     f"This model does not support '{name}' in a message.", param=f"{param}.{name}"
                 )
-        elif name not in {"role", "content", "annotations"}:
+        elif name not in _FIELDS:
             raise UnknownParameter(f"Unknown parameter: '{param}.{name[:64]}'.", param=f"{param}.{name[:64]}")
 
 

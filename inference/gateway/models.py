@@ -2,7 +2,7 @@
 
 import orjson
 
-from inference.gateway.authentication import Authenticator, must
+from inference.gateway.authentication import Authenticator, identified, must
 from inference.gateway.completion import Completer, may_use
 from inference.gateway.http import Exchange
 from inference.gateway.rendering import model_object
@@ -19,10 +19,9 @@ class ModelsSurface:
 
     async def serve(self, exchange: Exchange) -> None:
         """Answer one request. Raises `GatewayFault`."""
-        principal = await self._authenticator.principal(exchange)
+        principal = await identified(exchange, self._authenticator)
         must(principal, "inference.complete")
         organization_id = principal.organization_id
-        exchange.facts.update(project_id=principal.project_id, key_id=principal.key_id)
         model = exchange.path.removeprefix(PATH).removeprefix("/")
         if model:
             deployment = await self._completer.deployment(principal, model)

@@ -1,102 +1,170 @@
-"""From a request and a deployment to the call that the pod gets: template, features, what fits."""
+"""From a request and a deployment to the calls that the pod gets: template, features, what fits."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from inference.backends.directory import BackendDirectory
 from inference.backends.interface import GenerationCall
-from inference.gateway.contract import ChatRequest
+from inference.gateway.contract import ChatMessage, GenerationRequest, Grammar
 from inference.gateway.entries import Deployment
 from inference.gateway.faults import (
     ContextLengthExceeded,
+    InvalidRequest,
     InvalidValue,
+    MissingParameter,
     ModelFailed,
     UnsupportedParameter,
 )
-from inference.gateway.templates import TemplateBroken, TemplateRefused, compiled
+from inference.gateway.features import check_features, features_of
+from inference.gateway.templates import ChatTemplate, TemplateBroken, TemplateRefused, compiled
+from inference.gateway.tools import CLOSE, begun_call
 
 # A prompt has no more tokens than bytes, save for the few that a tokenizer adds at the ends.
-ADDED_TOKENS = 16
-_MAX_TOP_LOGPROBS = 5
+_ADDED_TOKENS = 16
 
 
-def call_of(request: ChatRequest, deployment: Deployment) -> GenerationCall:
-    """The call, its `max_new_tokens` still as wished (0 when the caller wished nothing)."""
-    _check_features(request, deployment)
-    try:
-        template = compiled(
-            deployment.chat_template, deployment.bos_token, deployment.eos_token, deployment.special_tokens
+def calls_of(request: GenerationRequest, deployment: Deployment) -> tuple[GenerationCall, ...]:
+    """A call for each prompt, its `max_new_tokens` still as wished (0 when the caller wished nothing)."""
+    check_features(request, deployment)
+    if request.messages:
+        return (_call(request, deployment, chat_prompt(request, deployment)),)
+    return tuple(
+        _call(request, deployment, _completion_prompt(prompt, request.suffix, deployment))
+        for prompt in request.prompts
+    )
+
+
+def chat_prompt(request: GenerationRequest, deployment: Deployment) -> str:
+    """The messages as the model was trained to read them. Raises `InvalidRequest`, `ModelFailed`."""
+    template = _template(deployment)
+    offers_tools = template.reads_tools and "tools" in features_of(deployment)
+    for place, message in enumerate(request.messages):
+        _check_message(message, f"messages[{place}]", template, offers_tools=offers_tools)
+    if request.tools is not None and not offers_tools:
+        raise UnsupportedParameter(
+            "Unsupported parameter: 'tools' is not supported with this model.", param="tools"
         )
-        prompt = template.render(request.messages)
+    try:
+        prompt = template.render(request.messages, request.tools.definitions if request.tools else None)
     except TemplateRefused as error:
         raise InvalidValue(
             f"This model's chat template refused the messages: {error}", param="messages"
         ) from error
-    except TemplateBroken as error:
-        raise ModelFailed("This model's chat template cannot be used.") from error
     if deployment.adds_bos:
         prompt = prompt.removeprefix(deployment.bos_token)
+    return prompt + begun_call(request.tools) if request.tools else prompt
+
+
+def _check_message(message: ChatMessage, param: str, template: ChatTemplate, *, offers_tools: bool) -> None:
+    fault: InvalidRequest | None = None
+    if message.name is not None and not template.reads_names:
+        fault = UnsupportedParameter(
+            "This model does not support 'name' in a message.", param=f"{param}.name"
+        )
+    elif message.role == "tool" and not offers_tools:
+        fault = UnsupportedParameter("This model does not support messages of tools.", param=f"{param}.role")
+    elif message.tool_calls and not offers_tools:
+        fault = UnsupportedParameter(
+            "This model does not support 'tool_calls' in a message.", param=f"{param}.tool_calls"
+        )
+    elif message.role == "tool" and message.tool_call_id is None:
+        fault = MissingParameter(
+            f"Missing required parameter: '{param}.tool_call_id'.", param=f"{param}.tool_call_id"
+        )
+    elif message.role != "tool" and message.tool_call_id is not None:
+        fault = InvalidValue(
+            f"Invalid '{param}.tool_call_id': only a tool's message has it.", param=f"{param}.tool_call_id"
+        )
+    if fault is not None:
+        raise fault
+
+
+def _template(deployment: Deployment) -> ChatTemplate:
+    try:
+        return compiled(
+            deployment.chat_template, deployment.bos_token, deployment.eos_token, deployment.special_tokens
+        )
+    except TemplateBroken as error:
+        raise ModelFailed("This model's chat template cannot be used.") from error
+
+
+def _completion_prompt(prompt: str, suffix: str | None, deployment: Deployment) -> str:
+    """The text as it is, or around the gap that the answer fills."""
+    if not suffix:
+        return prompt
+    markers = deployment.fim_template
+    if markers is None:
+        raise UnsupportedParameter(
+            "Unsupported parameter: 'suffix' is not supported with this model.", param="suffix"
+        )
+    return f"{markers.prefix}{prompt}{markers.suffix}{suffix}{markers.middle}"
+
+
+def _call(request: GenerationRequest, deployment: Deployment, prompt: str) -> GenerationCall:
     return GenerationCall(
         prompt=prompt,
         adapter_id=deployment.adapter_id,
         max_new_tokens=request.max_tokens or 0,
         temperature=request.temperature,
         top_p=request.top_p,
+        top_k=request.top_k,
+        typical_p=request.typical_p,
         frequency_penalty=request.frequency_penalty,
+        presence_penalty=request.presence_penalty,
+        repetition_penalty=request.repetition_penalty,
+        logit_bias=request.logit_bias,
+        truncate=request.truncate,
+        watermark=request.watermark,
         seed=request.seed,
-        stop=request.stop,
+        stop=request.stop if request.tools is None or request.tools.parallel else (*request.stop, CLOSE),
         top_logprobs=request.top_logprobs,
-        json_schema=request.grammar.value if request.grammar else None,
+        json_schema=_schema(request.grammar),
+        regex=request.grammar.pattern if request.grammar and request.grammar.kind == "regex" else None,
     )
 
 
-def _check_features(request: ChatRequest, deployment: Deployment) -> None:
-    features = deployment.backend.features
-    if request.grammar is not None and "grammar" not in features:
-        raise UnsupportedParameter(
-            "Unsupported value: 'response_format' supports only {'type': 'text'} with this model.",
-            param="response_format",
-        )
-    if request.top_logprobs and "top_logprobs" not in features:
-        raise UnsupportedParameter(
-            "Unsupported parameter: 'top_logprobs' is not supported with this model.", param="top_logprobs"
-        )
-    if request.top_logprobs > _MAX_TOP_LOGPROBS:
-        raise InvalidValue(
-            f"Invalid value for 'top_logprobs': this model gives at most {_MAX_TOP_LOGPROBS}.",
-            param="top_logprobs",
-        )
+def _schema(grammar: Grammar | None) -> Mapping[str, object] | None:
+    if grammar is None or grammar.kind == "regex":
+        return None
+    return {"type": "object"} if grammar.kind == "json_object" else grammar.schema
+
+
+def prompt_bound(call: GenerationCall) -> int:
+    """How many tokens the prompt has at most."""
+    bound = len(call.prompt.encode()) + _ADDED_TOKENS
+    return bound if call.truncate is None else min(bound, call.truncate)
 
 
 async def fitted(
-    call: GenerationCall, deployment: Deployment, directory: BackendDirectory
+    call: GenerationCall, deployment: Deployment, directory: BackendDirectory, subject: str
 ) -> tuple[GenerationCall, int | None]:
     """The call with `max_new_tokens` that fit, and the prompt's tokens if they had to be counted.
 
     The pod is asked to count only when the prompt's bytes cannot rule out that it is too long. Raises
-    `ContextLengthExceeded`, and `BackendFault` when the count fails.
+    `ContextLengthExceeded` naming the `subject` (messages or prompt), and `BackendFault` when counting fails.
     """
     context = deployment.context_tokens
     wished = call.max_new_tokens or deployment.default_max_tokens
-    if wished and len(call.prompt.encode()) + ADDED_TOKENS + wished <= context:
+    if wished and prompt_bound(call) + wished <= context:
         return replace(call, max_new_tokens=wished), None
     prompt_tokens = await directory.at(deployment.backend).count_tokens(call)
     room = context - prompt_tokens
     if room < 1 or call.max_new_tokens > room:
-        raise too_long(context, prompt_tokens, call.max_new_tokens)
+        raise too_long(context, prompt_tokens, call.max_new_tokens, subject)
     return replace(call, max_new_tokens=min(wished or room, room)), prompt_tokens
 
 
-def too_long(context: int, prompt_tokens: int, answer_tokens: int) -> ContextLengthExceeded:
-    """The fault in OpenAI's words."""
+def too_long(context: int, prompt_tokens: int, answer_tokens: int, subject: str) -> ContextLengthExceeded:
+    """The fault in OpenAI's words. The `subject` is the parameter at fault: messages or prompt."""
     if not answer_tokens or prompt_tokens >= context:
         return ContextLengthExceeded(
-            f"This model's maximum context length is {context} tokens. However, your messages resulted in "
-            f"{prompt_tokens} tokens. Please reduce the length of the messages.",
-            param="messages",
+            f"This model's maximum context length is {context} tokens. However, your {subject} resulted in "
+            f"{prompt_tokens} tokens. Please reduce the length of the {subject}.",
+            param=subject,
         )
     return ContextLengthExceeded(
         f"This model's maximum context length is {context} tokens. However, you requested "
-        f"{prompt_tokens + answer_tokens} tokens ({prompt_tokens} in the messages, {answer_tokens} in the "
-        "completion). Please reduce the length of the messages or completion.",
-        param="messages",
+        f"{prompt_tokens + answer_tokens} tokens ({prompt_tokens} in the {subject}, {answer_tokens} in the "
+        f"completion). Please reduce the length of the {subject} or completion.",
+        param=subject,
     )

@@ -16,10 +16,10 @@ from inference.gateway.prompts import too_long
 _MAX_MESSAGE = 300
 
 
-def gateway_fault(fault: backend.BackendFault) -> GatewayFault:
-    """What the caller is told."""
+def gateway_fault(fault: backend.BackendFault, subject: str = "messages") -> GatewayFault:
+    """What the caller is told; `subject` is the parameter that holds what the model was given to read."""
     if isinstance(fault, backend.TooLong):
-        return _too_long(fault)
+        return _too_long(fault, subject)
     if isinstance(fault, backend.Refused):
         return InvalidRequest(f"The model refused the request: {fault.message[:_MAX_MESSAGE]}")
     if isinstance(fault, backend.UnknownAdapter):
@@ -45,7 +45,7 @@ def _failure(fault: backend.BackendFault) -> GatewayFault:
     return ModelFailed("The model failed while it generated the answer.")
 
 
-def _too_long(fault: backend.TooLong) -> GatewayFault:
+def _too_long(fault: backend.TooLong, subject: str) -> GatewayFault:
     if fault.context_tokens is None or fault.prompt_tokens is None:
-        return ContextLengthExceeded(fault.message[:_MAX_MESSAGE], param="messages")
-    return too_long(fault.context_tokens, fault.prompt_tokens, fault.answer_tokens or 0)
+        return ContextLengthExceeded(fault.message[:_MAX_MESSAGE], param=subject)
+    return too_long(fault.context_tokens, fault.prompt_tokens, fault.answer_tokens or 0, subject)

@@ -8,7 +8,15 @@ from typing import Any, cast
 
 from asgiref.testing import ApplicationCommunicator
 
-from inference.gateway.contract import ChatEvent, ChatRequest, Finished, Principal, Started, Token, Usage
+from inference.gateway.contract import (
+    Finished,
+    GenerationEvent,
+    GenerationRequest,
+    Principal,
+    Started,
+    Token,
+    Usage,
+)
 
 DIGEST = "d" * 64
 PATIENCE_SECONDS = 10.0
@@ -22,7 +30,7 @@ class ScriptedGateway:
     held: bool = False
     fault: Exception | None = None
     reason: Any = "stop"
-    asked: list[tuple[Principal, ChatRequest]] = field(default_factory=list)
+    asked: list[tuple[Principal, GenerationRequest]] = field(default_factory=list)
     metered: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -33,7 +41,9 @@ class ScriptedGateway:
         for _ in range(words):
             self._permits.release()
 
-    async def complete(self, principal: Principal, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
+    async def complete(
+        self, principal: Principal, request: GenerationRequest
+    ) -> AsyncGenerator[GenerationEvent, None]:
         self.asked.append((principal, request))
         given = 0
         try:

@@ -29,6 +29,7 @@ class Script:
     split: int | None = None
     logprobs: bool = True
     top: list[tuple[str, float]] | None = None
+    logprob: float = -0.5
     drop_connection_first: bool = False
     end_special: bool = True
 
@@ -44,11 +45,16 @@ class Seen:
 
 
 class FakeTgi:
-    """`async with FakeTgi() as tgi:` then set `tgi.script`, read `tgi.seen`."""
+    """`async with FakeTgi() as tgi:` then set `tgi.script`, read `tgi.seen`.
+
+    Each of `tgi.next_scripts` serves one generation before `tgi.script` does.
+    """
 
     def __init__(self) -> None:
         self.script = Script()
+        self.next_scripts: list[Script] = []
         self.seen: list[Seen] = []
+        self.begun = asyncio.Semaphore(0)
         self.tokenized = 0
         self.connections = 0
         self.keys: set[str] = set()
@@ -91,6 +97,7 @@ class FakeTgi:
         path = head[0].split(" ")[1]
         script = self.script
         if path == "/generate_stream":
+            script = self.next_scripts.pop(0) if self.next_scripts else script
             return await self._generate(json.loads(body), script, reader, writer)
         if path == "/tokenize":
             self.tokenized += 1
@@ -119,6 +126,7 @@ class FakeTgi:
             return False
         seen = Seen(body)
         self.seen.append(seen)
+        self.begun.release()
         if script.status != 200:
             return await self._plain(writer, script.status, script.error or {})
         gone = asyncio.ensure_future(reader.read(1))
@@ -193,7 +201,7 @@ class FakeTgi:
 
     @staticmethod
     def _event(script: Script, place: int, text: str, *, special: bool) -> dict[str, Any]:
-        logprob = -0.5 if script.logprobs else None
+        logprob = script.logprob if script.logprobs else None
         event: dict[str, Any] = {
             "index": place + 1,
             "token": {"id": place, "text": text, "logprob": logprob, "special": special},

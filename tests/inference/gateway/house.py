@@ -116,6 +116,10 @@ class Publisher:
         }
         await self._put(tenant.key_name, document | changes)
 
+    async def limits(self, tenant: Tenant, *limits: dict[str, Any]) -> None:
+        document = {"organization_id": tenant.organization_id, "limits": list(limits)}
+        await self._put(f"lw:snapshot:limits:{tenant.organization_id}", document)
+
     async def revoke(self, tenant: Tenant) -> None:
         await self._valkey.delete(tenant.key_name)
         await self._valkey.publish("lw:snapshot:changed", tenant.key_name)
@@ -166,6 +170,21 @@ class House:
         body = {"model": "support", "messages": [{"role": "user", "content": "Hi"}]} | changes
         headers = (tenant or self.tenant).headers
         return await self.client.post("/v1/chat/completions", json=body, headers=headers)
+
+    async def complete(self, **changes: Any) -> httpx.Response:
+        body = {"model": "support", "prompt": "Once"} | changes
+        return await self.client.post("/v1/completions", json=body, headers=self.tenant.headers)
+
+    async def native(
+        self, endpoint: str = "/generate", *, model: str = "support", **changes: Any
+    ) -> httpx.Response:
+        body = {"inputs": "Once"} | changes
+        return await self.client.post(f"/tgi/{model}{endpoint}", json=body, headers=self.tenant.headers)
+
+    async def redeploy(self, **changes: Any) -> None:
+        """Publish the model `support` anew, and wait until the gateway has heard of it."""
+        await self.publisher.project(self.tenant, deployment(self.tgi.url, **changes))
+        await asyncio.sleep(0.2)
 
     async def records(self, count: int, *, within: float = 5.0) -> list[dict[str, Any]]:
         """The usage records on the stream, once there are `count`; a little later, to see surplus."""

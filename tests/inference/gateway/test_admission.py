@@ -14,7 +14,7 @@ import httpx
 import openai
 import pytest
 
-from inference.gateway.contract import ChatMessage, ChatRequest, Principal
+from inference.gateway.contract import ChatMessage, GenerationRequest, Principal
 from inference.gateway.faults import LimitReached
 from tests.inference.gateway.house import PEPPER, House, deployment, free_port
 
@@ -151,7 +151,7 @@ async def test_members_and_groups_share_their_bounds_over_keys_and_chat(house: H
         user_id=USER,
         permissions=frozenset({"inference.complete"}),
     )
-    request = ChatRequest(model="support", messages=(ChatMessage("user", "Hi"),), max_tokens=5)
+    request = GenerationRequest(model="support", messages=(ChatMessage("user", "Hi"),), max_tokens=5)
     events = [event async for event in house.gateway.complete(person, request)]
     assert events
     with pytest.raises(LimitReached):

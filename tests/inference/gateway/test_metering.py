@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from inference.gateway.contract import ChatMessage, ChatRequest, Finished, Principal, Started, Token
+from inference.gateway.contract import ChatMessage, Finished, GenerationRequest, Principal, Started, Token
 from inference.gateway.faults import GatewayFault, ModelNotFound, PermissionMissing
 from inference.gateway.spool import Spool, SpoolFull
 from tests.inference.gateway.fake_tgi import Script
@@ -194,7 +194,7 @@ def principal(house: House, *permissions: str) -> Principal:
     )
 
 
-REQUEST = ChatRequest(model="support", messages=(ChatMessage("user", "Hi"),), surface="console.chat")
+REQUEST = GenerationRequest(model="support", messages=(ChatMessage("user", "Hi"),), surface="console.chat")
 
 
 async def test_an_in_process_caller_gets_the_same_events_and_one_record(house: House) -> None:
@@ -224,7 +224,7 @@ async def test_closing_the_iterator_cancels_the_model_and_meters_what_was_made(h
 async def test_an_in_process_caller_gets_faults_as_exceptions(house: House) -> None:
     with pytest.raises(PermissionMissing):
         await anext(house.gateway.complete(principal(house), REQUEST))
-    foreign = ChatRequest(model="other", messages=REQUEST.messages)
+    foreign = GenerationRequest(model="other", messages=REQUEST.messages)
     with pytest.raises(ModelNotFound):
         await anext(house.gateway.complete(principal(house, "inference.complete"), foreign))
     house.tgi.script = Script(reset_after=1)

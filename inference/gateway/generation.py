@@ -1,0 +1,120 @@
+"""One answer under way: open, verify who answers, pass its tokens on, know what it used."""
+
+from collections.abc import AsyncGenerator
+from typing import NoReturn
+
+import structlog
+
+from inference.backends.directory import BackendDirectory
+from inference.backends.faults import BackendFault
+from inference.backends.interface import BackendStream, End, Piece
+from inference.gateway.choices import AnswerEvent
+from inference.gateway.contract import Ended, FinishReason, Started, Token
+from inference.gateway.faults import AdapterMismatch, GatewayFault, UnsupportedParameter
+from inference.gateway.ledger import Ledger
+from inference.gateway.plans import Plan
+from inference.gateway.stopping import StopFilter
+from inference.gateway.tools import MARKERS
+
+log = structlog.get_logger("inference.gateway")
+
+_REASONS: dict[str, FinishReason] = {"length": "length", "eos_token": "stop", "stop_sequence": "stop"}
+
+
+class Generation:
+    """One answer of a plan under way."""
+
+    def __init__(self, plan: Plan, index: int, ledger: Ledger, directory: BackendDirectory) -> None:
+        request = plan.request
+        self._plan, self._index, self._ledger = plan, index, ledger
+        self._call = plan.call_for(index)
+        self._backend = directory.at(plan.deployment.backend)
+        self._stream: BackendStream | None = None
+        self._verbatim = request.verbatim
+        self._stops = StopFilter(self._call.stop) if self._call.stop and not request.verbatim else None
+        # The marks of calls are control tokens of some models, and yet to be read.
+        self._shown = MARKERS if request.tools else frozenset[str]()
+        self._scored = request.logprobs or request.candidates > request.n
+        self.prompt = index // request.candidates
+        self.prompt_tokens = plan.prompt_tokens[self.prompt]
+        self.began = False
+        self.reason: FinishReason = "stop"
+
+    async def events(self) -> AsyncGenerator[AnswerEvent, None]:
+        """`Started`, tokens and `Ended`; afterwards `reason` and the ledger are final."""
+        stream = self._stream = await self._backend.open(self._call)
+        if stream.served_by is not None and stream.served_by != self._plan.deployment.served_as:
+            self._reject(AdapterMismatch("Another model than the one asked for answered; it is not shown."))
+        event = await stream.next()
+        if self._scored and isinstance(event, Piece) and event.logprob is None:
+            param = "logprobs" if self._plan.request.logprobs else "best_of"
+            self._reject(UnsupportedParameter(f"'{param}' is not supported with this model.", param=param))
+        self.began = True
+        yield self._started()
+        while isinstance(event, Piece):
+            self._ledger.count()
+            if (token := self._token(event)) is not None:
+                yield token
+            if self._stops is not None and self._stops.hit:
+                await self._stop_early(stream)
+                yield Ended(self._index, self.reason, "stop_sequence", self._call.seed)
+                return
+            event = await stream.next()
+        self.reason = _REASONS[event.reason]
+        self.prompt_tokens = event.prompt_tokens
+        if self._stops is not None and (rest := self._stops.rest()):
+            yield Token(rest, None, (), self._index)
+        yield Ended(self._index, self.reason, event.reason, self._call.seed)
+
+    def _reject(self, fault: GatewayFault) -> NoReturn:
+        """Nothing of this generation is shown, so nothing of it is billed."""
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+        raise fault
+
+    def _started(self) -> Started:
+        plan = self._plan
+        return Started(
+            request_id=str(plan.request_id),
+            created=plan.created,
+            model=plan.request.model,
+            deployment_id=plan.deployment.deployment_id,
+            model_version_id=plan.deployment.model_version_id,
+            digest=plan.deployment.digest,
+        )
+
+    def _token(self, piece: Piece) -> Token | None:
+        """What is shown of a token: unless verbatim, nothing of control tokens and of stop sequences."""
+        if self._verbatim:
+            text, special, logprob, top, token_id, last = piece
+            return Token(text, logprob, top, self._index, token_id, special, last)
+        if piece.special and piece.text not in self._shown:
+            return None
+        text = piece.text if self._stops is None else self._stops.feed(piece.text)
+        if not self._scored:
+            return Token(text, None, (), self._index) if text else None
+        return Token(text, piece.logprob, piece.top, self._index)
+
+    async def _stop_early(self, stream: BackendStream) -> None:
+        """The stop sequence is complete. Usually the server saw it too and its end is here already."""
+        try:
+            event = await stream.next()
+            if isinstance(event, End):
+                self.prompt_tokens = event.prompt_tokens
+                return
+            self._stream = None
+            self._ledger.count(1 + stream.close())
+        except BackendFault as fault:
+            # The answer is complete; only its price is less certain.
+            log.warning("end_not_seen", request_id=str(self._plan.request_id), fault=type(fault).__name__)
+
+    def close(self) -> None:
+        """Leave the server alone, counting what had arrived."""
+        if self._stream is not None:
+            self._ledger.count(self._stream.close())
+            self._stream = None
+
+    async def count_prompt(self) -> int:
+        """As the server counts it. Raises a `BackendFault`."""
+        return await self._backend.count_tokens(self._call)

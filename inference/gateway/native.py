@@ -1,0 +1,146 @@
+"""Text Generation Inference's own API, for the deployment that the path names: `/tgi/{model}/…`."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import unquote
+
+import orjson
+
+from inference.backends.interface import TokenPlace
+from inference.gateway.authentication import Authenticator, identified, must
+from inference.gateway.completion import Completer
+from inference.gateway.contract import GatewayConfig, GenerationRequest, Principal
+from inference.gateway.entries import Deployment
+from inference.gateway.faults import MethodNotAllowed, UnknownRoute
+from inference.gateway.http import Exchange
+from inference.gateway.native_rendering import NativeDialect
+from inference.gateway.native_requests import MAX_BEST_OF, native_request_of
+from inference.gateway.parameters import MAX_STOPS, document_of
+from inference.gateway.prompts import chat_prompt
+from inference.gateway.requests import chat_request_of
+from inference.gateway.surfaces import GenerationSurface
+
+PREFIX = "/tgi"
+_VERSION = "3.3.7"
+
+_Serve = Callable[[Exchange, Principal, Deployment], Awaitable[None]]
+
+
+class NativeSurface:
+    """Generates, tokenizes and tells about one deployment."""
+
+    def __init__(
+        self,
+        config: GatewayConfig,
+        *,
+        authenticator: Authenticator,
+        completer: Completer,
+        generation: GenerationSurface,
+    ) -> None:
+        self._config, self._authenticator = config, authenticator
+        self._completer, self._generation = completer, generation
+        self._routes: dict[str, tuple[str, _Serve]] = {
+            "": ("POST", self._root),
+            "generate": ("POST", self._whole),
+            "generate_stream": ("POST", self._stream),
+            "tokenize": ("POST", self._tokenize),
+            "chat_tokenize": ("POST", self._chat_tokenize),
+            "info": ("GET", self._info),
+            "health": ("GET", self._health),
+        }
+
+    async def serve(self, exchange: Exchange) -> None:
+        """Answer one request. Raises `GatewayFault`, `ClientLeft`."""
+        principal = await identified(exchange, self._authenticator)
+        must(principal, "inference.complete")
+        model, endpoint = self._place(exchange)
+        method, serve = self._routes[endpoint]
+        if exchange.method != method:
+            exchange.extra_headers.append((b"allow", method.encode()))
+            raise MethodNotAllowed(f"Not allowed to {exchange.method} on {exchange.path[:128]}.")
+        await serve(exchange, principal, await self._completer.deployment(principal, model))
+
+    def _place(self, exchange: Exchange) -> tuple[str, str]:
+        """The model and the endpoint. A slash within a model's name is best written `%2F`."""
+        parts = exchange.raw_path.decode("latin-1").removeprefix(f"{PREFIX}/").rstrip("/").split("/")
+        endpoint = parts.pop() if len(parts) > 1 and parts[-1] in self._routes else ""
+        model = "/".join(unquote(part) for part in parts)
+        if not model:
+            raise UnknownRoute(f"Invalid URL ({exchange.method} {exchange.path[:128]})")
+        return model, endpoint
+
+    async def _root(self, exchange: Exchange, principal: Principal, deployment: Deployment) -> None:
+        """A list, or a stream where the body wants one, as old clients expect."""
+        document = document_of(await exchange.body(self._config))
+        await self._generate(exchange, principal, deployment, document, streams=None)
+
+    async def _whole(self, exchange: Exchange, principal: Principal, deployment: Deployment) -> None:
+        document = document_of(await exchange.body(self._config))
+        await self._generate(exchange, principal, deployment, document, streams=False)
+
+    async def _stream(self, exchange: Exchange, principal: Principal, deployment: Deployment) -> None:
+        document = document_of(await exchange.body(self._config))
+        await self._generate(exchange, principal, deployment, document, streams=True)
+
+    async def _generate(
+        self,
+        exchange: Exchange,
+        principal: Principal,
+        deployment: Deployment,
+        document: dict[str, Any],
+        *,
+        streams: bool | None,
+    ) -> None:
+        """`streams` None leaves it to the body."""
+        request = _request(document, deployment, stream=streams)
+        dialect = NativeDialect(as_list=streams is None, planned_ms=exchange.elapsed_ms)
+        await self._generation.generate(exchange, principal, request, dialect)
+
+    async def _tokenize(self, exchange: Exchange, principal: Principal, deployment: Deployment) -> None:
+        document = document_of(await exchange.body(self._config))
+        request = _request(document, deployment, stream=False)
+        places = await self._completer.tokens(principal, deployment, request.prompts[0])
+        await exchange.answer(orjson.dumps(_shown(places)))
+
+    async def _chat_tokenize(self, exchange: Exchange, principal: Principal, deployment: Deployment) -> None:
+        document = document_of(await exchange.body(self._config))
+        prompt = chat_prompt(chat_request_of(document | {"model": deployment.alias}), deployment)
+        places = await self._completer.tokens(principal, deployment, prompt)
+        await exchange.answer(orjson.dumps({"tokenize_response": _shown(places), "templated_text": prompt}))
+
+    async def _info(self, exchange: Exchange, principal: Principal, deployment: Deployment) -> None:
+        """What TGI tells of itself, told of the deployment; `version` is that of TGI's protocol."""
+        document = {
+            "model_id": deployment.alias,
+            "model_sha": deployment.digest,
+            "model_pipeline_tag": "text-generation",
+            "max_concurrent_requests": self._config.max_concurrent_requests,
+            "max_best_of": MAX_BEST_OF,
+            "max_stop_sequences": MAX_STOPS,
+            "max_input_tokens": max(0, deployment.context_tokens - 1),
+            "max_total_tokens": deployment.context_tokens,
+            "validation_workers": 1,
+            "max_client_batch_size": 1,
+            "router": "loomworks-gateway",
+            "version": _VERSION,
+            "sha": None,
+            "docker_label": None,
+        }
+        await exchange.answer(orjson.dumps(document))
+
+    async def _health(self, exchange: Exchange, principal: Principal, deployment: Deployment) -> None:
+        await self._completer.check_health(deployment)
+        await exchange.answer(b"")
+
+
+def _request(document: dict[str, Any], deployment: Deployment, *, stream: bool | None) -> GenerationRequest:
+    return native_request_of(
+        document,
+        model=deployment.alias,
+        stream=stream,
+        answers_to=lambda adapter: adapter in {deployment.adapter_id, deployment.alias},
+    )
+
+
+def _shown(places: list[TokenPlace]) -> list[dict[str, Any]]:
+    return [place._asdict() for place in places]

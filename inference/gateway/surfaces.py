@@ -1,0 +1,160 @@
+"""A surface that generates: what is the same whichever API asks, whole and streamed."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Protocol
+
+from inference.gateway.answers import Answer, gathered
+from inference.gateway.authentication import Authenticator
+from inference.gateway.completion import Completer
+from inference.gateway.contract import (
+    Ended,
+    Finished,
+    GatewayConfig,
+    GenerationEvent,
+    GenerationRequest,
+    Principal,
+    Token,
+)
+from inference.gateway.faults import ModelFailed, ModelTimedOut
+from inference.gateway.http import KEEP_ALIVE, Attended, Exchange
+from inference.gateway.ids import rendered
+from inference.gateway.plans import Plan
+
+_DEADLINE = "The answer took longer than a request may take."
+
+
+class EventWriter(Protocol):
+    """Writes the events of one stream."""
+
+    def begin(self) -> bytes:
+        """What comes before the first token."""
+        ...
+
+    def token(self, token: Token) -> bytes:
+        """One token's."""
+        ...
+
+    def ended(self, ended: Ended) -> bytes:
+        """What tells that one of the answers is complete."""
+        ...
+
+    def finish(self, finished: Finished) -> bytes:
+        """What comes last."""
+        ...
+
+
+class Dialect(Protocol):
+    """How one API writes what the model says."""
+
+    def whole(self, exchange: Exchange, plan: Plan, answer: Answer) -> bytes:
+        """The body of a whole answer; may add headers to the exchange."""
+        ...
+
+    def writer(self, plan: Plan) -> EventWriter:
+        """For the events of a stream."""
+        ...
+
+
+class GenerationSurface:
+    """Serves generations of any API."""
+
+    def __init__(self, config: GatewayConfig, *, authenticator: Authenticator, completer: Completer) -> None:
+        self._config, self._authenticator, self._completer = config, authenticator, completer
+
+    async def generate(
+        self, exchange: Exchange, principal: Principal, request: GenerationRequest, dialect: Dialect
+    ) -> None:
+        """Answer one request. Raises `GatewayFault`, `ClientLeft`."""
+        plan = await self._completer.plan(principal, request, request_id=exchange.request_id)
+        self._describe(exchange, plan)
+        try:
+            async with (
+                Attended(exchange, deadline_seconds=self._config.request_timeout_seconds) as attended,
+                aclosing(self._completer.run(plan)) as events,
+            ):
+                if plan.request.stream:
+                    finished = await self._stream(exchange, dialect.writer(plan), events, attended)
+                else:
+                    answer = await gathered(plan, events)
+                    finished = answer.finished
+                    attended.done()
+                    await exchange.answer(dialect.whole(exchange, plan, answer))
+        except TimeoutError:
+            raise ModelTimedOut(_DEADLINE) from None
+        exchange.facts.update(
+            prompt_tokens=finished.usage.prompt_tokens,
+            completion_tokens=finished.usage.completion_tokens,
+            finish_reason=finished.finish_reason,
+        )
+
+    @staticmethod
+    def _describe(exchange: Exchange, plan: Plan) -> None:
+        deployment = plan.deployment
+        model_version = rendered("mv-", deployment.model_version_id)
+        exchange.extra_headers += [
+            (b"x-loomworks-digest", deployment.digest.encode("latin-1")),
+            (b"x-loomworks-model-version", model_version.encode("latin-1")),
+        ]
+        if plan.reservation is not None:
+            exchange.extra_headers += plan.reservation.headers
+        exchange.facts.update(
+            deployment_id=deployment.deployment_id, digest=deployment.digest, stream=plan.request.stream
+        )
+
+    async def _stream(
+        self,
+        exchange: Exchange,
+        writer: EventWriter,
+        events: AsyncGenerator[GenerationEvent, None],
+        attended: Attended,
+    ) -> Finished:
+        await self._begin(exchange, writer, events)
+        # What tells an answer's end waits for the next event: of a single answer all ends are sent at once.
+        waiting = b""
+        recheck_at = time.monotonic() + self._config.recheck_key_seconds
+        async for event in events:
+            if type(event) is Token:
+                if told := waiting + writer.token(event):
+                    await exchange.send_events(told)
+                waiting = b""
+                if time.monotonic() >= recheck_at:
+                    # A revoked key ends its open streams too.
+                    await self._authenticator.principal(exchange)
+                    recheck_at = time.monotonic() + self._config.recheck_key_seconds
+            elif type(event) is Ended:
+                waiting += writer.ended(event)
+            elif type(event) is Finished:
+                attended.done()
+                await exchange.send_events(waiting + writer.finish(event), last=True)
+                return event
+        raise ModelFailed("The model failed while it generated the answer.")
+
+    async def _begin(
+        self, exchange: Exchange, writer: EventWriter, events: AsyncGenerator[GenerationEvent, None]
+    ) -> None:
+        await self._await_first(exchange, events)
+        if not exchange.status:
+            await exchange.begin_events()
+        if before := writer.begin():
+            await exchange.send_events(before)
+
+    async def _await_first(self, exchange: Exchange, events: AsyncGenerator[GenerationEvent, None]) -> None:
+        """Wait for `Started`, so that a refusal still has its own status.
+
+        When it takes long, the stream is begun all the same and kept alive, lest a proxy cut it; a refusal
+        then arrives as an event.
+        """
+        opening = asyncio.ensure_future(anext(events))
+        try:
+            while not (await asyncio.wait({opening}, timeout=self._config.keep_alive_seconds))[0]:
+                if not exchange.status:
+                    await exchange.begin_events()
+                await exchange.send_events(KEEP_ALIVE)
+        except BaseException:
+            opening.cancel()
+            await asyncio.gather(opening, return_exceptions=True)
+            raise
+        await opening
