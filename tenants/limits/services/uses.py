@@ -10,7 +10,7 @@ from django.db.models import Q, Sum
 
 from kernel.ids import uuid7
 from kernel.tenancy.scope import current_organization_id
-from tenants.limits.kinds import SECONDS_PER_MINUTE, Kind, Scope, Subject, period_of
+from tenants.limits.kinds import SECONDS_PER_MINUTE, Kind, Scope, Subject, Tally, period_of
 from tenants.limits.models import Use
 from tenants.limits.services import membership
 
@@ -25,7 +25,7 @@ ON CONFLICT ON CONSTRAINT use_once DO UPDATE SET amount = limits_use.amount + EX
 class Place:
     """Of which kind, in which period, where and by whom."""
 
-    kind: Kind
+    kind: Kind | Tally
     period: date
     project_id: UUID
     user_id: UUID | None = None
@@ -56,6 +56,19 @@ def used_seconds(subject: Subject) -> int:
     kind = Kind.TRAINING_MINUTES_PER_MONTH
     rows = Use.objects.filter(_of(subject), kind=kind.value, period=period_of(kind, database_now()))
     return int(rows.aggregate(total=Sum("amount"))["total"] or 0)
+
+
+def added_by_period(
+    kind: Kind | Tally, first: date, last: date, *columns: str
+) -> dict[tuple[date | UUID | None, ...], int]:
+    """What the current organization used of a kind in the periods from `first` to `last`, both included.
+
+    Keyed by the period and then `columns` of the row (`project_id`, `user_id`, `key_id`); in the unit in
+    which it is kept.
+    """
+    rows = Use.objects.filter(kind=kind.value, period__gte=first, period__lte=last)
+    sums = rows.values_list("period", *columns).annotate(total=Sum("amount"))
+    return {tuple(place): int(total) for *place, total in sums}
 
 
 def database_now() -> datetime:
