@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 import structlog
-from django.db.models import Case, Count, F, QuerySet, Sum, Value, When
+from django.db.models import F, QuerySet, Sum
 from django.db.models.functions import TruncDate, TruncDay, TruncHour
 
 from inference.usage import statements, totals
@@ -150,13 +150,7 @@ def _by_record(records: "QuerySet[UsageRecord]", grain: Grain) -> dict[Place, Su
     rows = (
         records.annotate(at=COMPARED_BY[grain]("started_at", tzinfo=UTC))
         .values_list("at", "surface", "project_id", "key_id", "model", "batch")
-        .annotate(
-            requests=Count("pk"),
-            prompt=Sum("prompt_tokens"),
-            cached=Sum(Case(When(cache=HIT, then=F("prompt_tokens")), default=Value(0))),
-            completion=Sum("completion_tokens"),
-            cost=Sum("cost_microunits", default=0),
-        )
+        .annotate(**totals.SUMS_OF_RECORDS)
     )
     found: dict[Place, Sums] = {}
     for at, surface, project_id, key_id, model, batch, *sums in rows:

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Case, Count, F, QuerySet, Sum, Value, When
+from django.db.models import Aggregate, Count, Q, QuerySet, Sum
 from django.db.models.functions import TruncMinute
 
 from inference.usage import cells
@@ -32,6 +32,14 @@ ON CONFLICT (grain, id) DO UPDATE SET
     completion_tokens = held.completion_tokens + EXCLUDED.completion_tokens,
     cost_microunits = held.cost_microunits + EXCLUDED.cost_microunits
 """
+# In the order of `Sums`.
+SUMS_OF_RECORDS: dict[str, Aggregate] = {
+    "requests": Count("pk"),
+    "prompt": Sum("prompt_tokens"),
+    "cached": Sum("prompt_tokens", filter=Q(cache=cells.HIT), default=0),
+    "completion": Sum("completion_tokens"),
+    "cost": Sum("cost_microunits", default=0),
+}
 Row = tuple[Any, ...]
 
 
@@ -87,13 +95,7 @@ def _parts_of(records: "QuerySet[UsageRecord]") -> list[tuple[Cell, Sums]]:
     rows = list(
         records.annotate(minute=TruncMinute("started_at", tzinfo=UTC))
         .values_list("minute", *named)
-        .annotate(
-            requests=Count("pk"),
-            prompt=Sum("prompt_tokens"),
-            cached=Sum(Case(When(cache=cells.HIT, then=F("prompt_tokens")), default=Value(0))),
-            completion=Sum("completion_tokens"),
-            cost=Sum("cost_microunits", default=0),
-        )
+        .annotate(**SUMS_OF_RECORDS)
     )
     makers = makers_of({key_id for _, _, _, key_id, *_ in rows if key_id})
     found = []
