@@ -101,7 +101,12 @@ def costs_by(
             if not projects or project_id in projects:
                 count(day, (project_id, None, TRAINING), microunits, None)
     return {
-        day: [CostRow(*key, *amount) for key, amount in sorted(rows.items(), key=lambda item: repr(item[0]))]
+        day: [
+            CostRow(project_id, key_id, line_item, microunits, tokens)
+            for (project_id, key_id, line_item), (microunits, tokens) in sorted(
+                rows.items(), key=lambda item: repr(item[0])
+            )
+        ]
         for day, rows in found.items()
     }
 
@@ -109,5 +114,5 @@ def costs_by(
 def training_by_day(window: Window) -> list[tuple[datetime, UUID, int]]:
     """The day, the project and the micro-units of training in the window's days."""
     last = (window.end - timedelta(microseconds=1)).date()
-    kept = uses.added_by_period(Tally.TRAINING_MICROUNITS_PER_DAY, window.start.date(), last, "project_id")
-    return [(beginning_of(day), project_id, amount) for (day, project_id), amount in sorted(kept.items())]
+    kept = uses.by_period_and_project(Tally.TRAINING_MICROUNITS_PER_DAY, window.start.date(), last)
+    return [(beginning_of(day), project_id, amount) for day, project_id, amount in kept]

@@ -93,9 +93,8 @@ def _days_of(month: date) -> list[date]:
     records = UsageRecord.objects.filter(started_at__gte=window.start, started_at__lt=window.end)
     buckets = UsageBucket.objects.filter(start__gte=window.start, start__lt=window.end)
     last = statements.following(month) - timedelta(days=1)
-    charged = uses.added_by_period(Kind.TOKENS_PER_DAY, month, last)
     found = {
-        *(day for (day,) in charged if isinstance(day, date)),
+        *uses.by_period(Kind.TOKENS_PER_DAY, month, last),
         *records.annotate(day=TruncDate("started_at", tzinfo=UTC)).values_list("day", flat=True).distinct(),
         *buckets.annotate(day=TruncDate("start", tzinfo=UTC)).values_list("day", flat=True).distinct(),
     }
@@ -128,7 +127,7 @@ def _compare_tokens(day: date) -> Iterator[Difference]:
     """What limits by the day were told, beside what the records say; answers from the cache cost nothing."""
     paid = totals.records_of(day).exclude(cache=HIT)
     kept = paid.aggregate(total=Sum(F("prompt_tokens") + F("completion_tokens"), default=0))["total"]
-    found = sum(uses.added_by_period(Kind.TOKENS_PER_DAY, day, day).values())
+    found = uses.by_period(Kind.TOKENS_PER_DAY, day, day).get(day, 0)
     if int(kept) != found:
         yield Difference(day, Grain.DAY.value, "charged_tokens", int(kept), found, repaired=False)
 

@@ -52,7 +52,7 @@ def statement_of(month: date) -> Statement:
 
 def charged(month: date) -> int:
     """The micro-units that were charged in a month, as limits count them."""
-    return sum(uses.added_by_period(Kind.SPEND_MICROUNITS_PER_MONTH, month, month).values())
+    return uses.by_period(Kind.SPEND_MICROUNITS_PER_MONTH, month, month).get(month, 0)
 
 
 def window_of(month: date) -> Window:

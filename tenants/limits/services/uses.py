@@ -6,7 +6,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Q, Sum
+from django.db.models import Q, QuerySet, Sum
 
 from kernel.ids import uuid7
 from kernel.tenancy.scope import current_organization_id
@@ -58,17 +58,19 @@ def used_seconds(subject: Subject) -> int:
     return int(rows.aggregate(total=Sum("amount"))["total"] or 0)
 
 
-def added_by_period(
-    kind: Kind | Tally, first: date, last: date, *columns: str
-) -> dict[tuple[date | UUID | None, ...], int]:
-    """What the current organization used of a kind in the periods from `first` to `last`, both included.
+def by_period(kind: Kind, first: date, last: date) -> dict[date, int]:
+    """What the current organization used of a kind in each period from `first` to `last`, both included."""
+    rows = _between(kind, first, last).values_list("period").annotate(total=Sum("amount"))
+    return {period: int(total) for period, total in rows}
 
-    Keyed by the period and then `columns` of the row (`project_id`, `user_id`, `key_id`); in the unit in
-    which it is kept.
-    """
-    rows = Use.objects.filter(kind=kind.value, period__gte=first, period__lte=last)
-    sums = rows.values_list("period", *columns).annotate(total=Sum("amount"))
-    return {tuple(place): int(total) for *place, total in sums}
+
+def by_period_and_project(tally: Tally, first: date, last: date) -> list[tuple[date, UUID, int]]:
+    """The period, the project and the amount of a tally, from `first` to `last`, both included."""
+    rows = _between(tally, first, last).values_list("period", "project_id").annotate(total=Sum("amount"))
+    return [
+        (period, project_id, int(total))
+        for period, project_id, total in rows.order_by("period", "project_id")
+    ]
 
 
 def database_now() -> datetime:
@@ -77,6 +79,11 @@ def database_now() -> datetime:
         cursor.execute("SELECT now()")
         now: datetime = cursor.fetchone()[0]
     return now
+
+
+def _between(kind: Kind | Tally, first: date, last: date) -> "QuerySet[Use]":
+    rows: QuerySet[Use] = Use.objects.filter(kind=kind.value, period__gte=first, period__lte=last)
+    return rows
 
 
 def _of(subject: Subject) -> Q:

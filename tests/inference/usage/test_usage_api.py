@@ -5,6 +5,8 @@ from uuid import uuid4
 
 import pytest
 import redis
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from kernel import ids
 from tenants.access.models import ApiKey
@@ -179,6 +181,24 @@ def test_what_is_no_id_of_its_kind_is_refused(owner: Person, name: str) -> None:
     answer = owner.browser.get(f"{COMPLETIONS}?start_time=0&{name}[]=x")
     assert refused(answer, 404, "not_found")
     assert answer.json()["error"]["param"] == name
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"{COMPLETIONS}?start_time=0&group_by=model&models=a",
+        "/v1/organization/costs?start_time=0&group_by=line_item",
+        "/api/v1/organization/statements",
+        "/api/v1/organization/statements/2026-09",
+    ],
+)
+def test_what_is_read_is_totals_and_never_records(owner: Person, address: str) -> None:
+    browser = owner.browser
+    with CaptureQueriesContext(connection) as asked:
+        assert browser.get(address).status_code == 200
+    statements = [query["sql"] for query in asked.captured_queries]
+    assert not [statement for statement in statements if "usage_usagerecord" in statement]
+    assert len([statement for statement in statements if "usage_usagebucket" in statement]) == 1
 
 
 def test_a_stranger_sees_nothing_of_it(owner: Person, stranger: Person, valkey: redis.Redis) -> None:
