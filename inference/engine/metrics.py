@@ -33,7 +33,8 @@ class Histogram:
         for bound, count in zip(self.bounds, self.counts, strict=True):
             yield f'{name}_bucket{{le="{bound:g}"}} {count}'
         yield f'{name}_bucket{{le="+Inf"}} {self.count}'
-        yield f"{name}_sum {self.sum:g}"
+        # Not rounded: what was generated is compared with what was recorded.
+        yield f"{name}_sum {self.sum!r}"
         yield f"{name}_count {self.count}"
 
 

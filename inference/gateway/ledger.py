@@ -73,6 +73,9 @@ class Ledger:
             started_at=self._started_at,
             first_token_ms=self._first_token_ms,
             duration_ms=self._elapsed_ms(),
+            permission=f"{'key' if principal.key_id else 'role'} inference.complete",
+            closest_limit=_closest_limit(self.reservation),
+            cache="off",
         )
         return self._meter.record(record)
 
@@ -99,3 +102,16 @@ class Ledger:
 
     def _elapsed_ms(self) -> float:
         return round((time.monotonic() - self._clock) * 1000, 3)
+
+
+def _closest_limit(reservation: Reservation | None) -> str | None:
+    """The limit of which the least share was left when the request was admitted, and for whom it is."""
+    if reservation is None:
+        return None
+    shares = (
+        (told / wish.bound.value, wish.bound)
+        for wish, told in zip(reservation.wishes, reservation.told, strict=True)
+        if wish.bound.value
+    )
+    _, bound = max(shares, key=lambda one: one[0], default=(0.0, None))
+    return f"{bound.kind} of the {bound.scope}" if bound is not None else None

@@ -6,11 +6,18 @@ from typing import Literal
 import orjson
 
 Status = Literal["completed", "cancelled", "failed"]
+CacheOutcome = Literal["hit", "miss", "off"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class UsageRecord:
-    """One per request that reached a model. `started_at` is in Unix seconds; counts are tokens."""
+    """One per request that reached a model. `started_at` is in Unix seconds; counts are tokens.
+
+    The fields with a default say why it was served as it was; None is "nothing to tell". `permission` is what
+    allowed it and by what ("key inference.complete"), `closest_limit` the limit of which least was left,
+    `route` the replica that answered, `guardrail` what a guardrail did, `canary` the arm of a split. `batch`
+    marks a line of a batch.
+    """
 
     request_id: str
     organization_id: str
@@ -29,6 +36,13 @@ class UsageRecord:
     started_at: float
     first_token_ms: float | None
     duration_ms: float
+    batch: bool = False
+    permission: str | None = None
+    closest_limit: str | None = None
+    cache: CacheOutcome | None = None
+    route: str | None = None
+    guardrail: str | None = None
+    canary: str | None = None
 
     def encoded(self) -> bytes:
         """JSON on one line."""

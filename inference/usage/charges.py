@@ -4,14 +4,18 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from inference.deployments.models import Deployment
+from inference.usage.cells import HIT
 from inference.usage.models import UsageRecord
 from tenants.access.models import ApiKey
 from tenants.limits.services.spend import Charge
 
 
 def charges_of(records: Sequence[UsageRecord]) -> list[Charge]:
-    """The charges of records of the current organization. What a key used counts as its maker's too."""
-    makers = _makers({record.key_id for record in records if record.key_id})
+    """The charges of records of the current organization, in their order.
+
+    What a key used counts as its maker's too. An answer from the cache costs no tokens.
+    """
+    makers = makers_of({record.key_id for record in records if record.key_id})
     bases: dict[UUID, str] = dict(
         Deployment.objects.filter(pk__in={record.deployment_id for record in records}).values_list(
             "pk", "base_model"
@@ -25,13 +29,14 @@ def charges_of(records: Sequence[UsageRecord]) -> list[Charge]:
             key_id=record.key_id,
             model=record.model,
             base_model=bases.get(record.deployment_id, ""),
-            input_tokens=record.prompt_tokens,
-            output_tokens=record.completion_tokens,
+            input_tokens=0 if record.cache == HIT else record.prompt_tokens,
+            output_tokens=0 if record.cache == HIT else record.completion_tokens,
         )
         for record in records
     ]
 
 
-def _makers(key_ids: set[UUID]) -> dict[UUID, UUID | None]:
+def makers_of(key_ids: set[UUID]) -> dict[UUID, UUID | None]:
+    """Who made these keys; nobody stands behind those of service accounts."""
     keys = ApiKey.objects.filter(pk__in=key_ids, service_account=None)
     return dict(keys.values_list("pk", "created_by_id"))

@@ -18,10 +18,11 @@ import structlog
 from django.conf import settings
 from django.db import connection
 
+from inference.usage import cells, totals
 from inference.usage.charges import charges_of
 from inference.usage.models import UsageRecord
 from inference.usage.records import Malformed, read_record
-from kernel.tenancy.scope import acting_for, current_organization_id
+from kernel.tenancy.scope import acting_for
 from tenants.access.services import uses
 from tenants.limits.services import spend
 from tenants.organizations.models import Project
@@ -35,7 +36,6 @@ MAX_BATCHES = 40
 # Longer than any batch takes: what is pending longer belongs to a process that died.
 ABANDONED_MILLISECONDS = 60_000
 MONTHS_AHEAD = 3
-LOCK = 7_203_117
 
 Entry = tuple[bytes, Mapping[bytes, bytes]]
 
@@ -110,18 +110,22 @@ def _last_uses(records: list[UsageRecord]) -> dict[UUID, datetime]:
 
 
 def _store_once(records: list[UsageRecord]) -> None:
-    """Store what is not stored yet and charge for it, in the current organization."""
-    with connection.cursor() as cursor:
-        # Two drains may hold the same entries, one having taken them for abandoned: each is charged once.
-        cursor.execute(
-            "SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [LOCK, str(current_organization_id())]
-        )
+    """Store what is not stored yet, charge for it and count it, in the current organization."""
+    totals.lock()
     known = set(
         UsageRecord.objects.filter(pk__in=[record.id for record in records]).values_list("pk", flat=True)
     )
-    fresh = {record.id: record for record in records if record.id not in known}
-    UsageRecord.objects.bulk_create(fresh.values())
-    spend.charge(charges_of(list(fresh.values())))
+    fresh = list({record.id: record for record in reversed(records) if record.id not in known}.values())
+    charges = charges_of(fresh)
+    for record, cost in zip(fresh, spend.charge(charges), strict=True):
+        record.cost_microunits = cost
+    UsageRecord.objects.bulk_create(fresh)
+    totals.add(
+        cells.added_up(
+            (cells.cell_of(record, user_id=charge.user_id), cells.sums_of(record))
+            for record, charge in zip(fresh, charges, strict=True)
+        )
+    )
 
 
 def _set_aside(entry: Entry, reason: str, **ids: str) -> None:

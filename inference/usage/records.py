@@ -12,6 +12,7 @@ from inference.usage.models import UsageRecord
 
 FIELD = b"record"
 STATUSES = frozenset({"completed", "cancelled", "failed"})
+CACHE_OUTCOMES = frozenset({"hit", "miss", "off"})
 MAX_TOKENS = 2**53
 MAX_MILLISECONDS = 1e12
 
@@ -42,12 +43,19 @@ def read_record(entry: Mapping[bytes, bytes]) -> UsageRecord:
         prompt_tokens=_tokens(document, "prompt_tokens"),
         completion_tokens=_tokens(document, "completion_tokens"),
         status=_status(document),
-        finish_reason=_text(document, "finish_reason", 20) if document.get("finish_reason") else "",
+        finish_reason=_text_if_told(document, "finish_reason", 20),
         started_at=_moment(document, "started_at"),
         first_token_ms=_milliseconds(document, "first_token_ms")
         if document.get("first_token_ms") is not None
         else None,
         duration_ms=_milliseconds(document, "duration_ms"),
+        batch=_flag(document, "batch"),
+        permission=_text_if_told(document, "permission", 100),
+        closest_limit=_text_if_told(document, "closest_limit", 100),
+        cache=_cache(document),
+        route=_text_if_told(document, "route", 100),
+        guardrail=_text_if_told(document, "guardrail", 100),
+        canary=_text_if_told(document, "canary", 50),
     )
 
 
@@ -78,6 +86,24 @@ def _text(document: dict[str, Any], name: str, longest: int) -> str:
     if not isinstance(value, str) or len(value) > longest or "\0" in value:
         raise Malformed(name)
     return value
+
+
+def _text_if_told(document: dict[str, Any], name: str, longest: int) -> str:
+    return _text(document, name, longest) if document.get(name) is not None else ""
+
+
+def _flag(document: dict[str, Any], name: str) -> bool:
+    value = document.get(name, False)
+    if not isinstance(value, bool):
+        raise Malformed(name)
+    return value
+
+
+def _cache(document: dict[str, Any]) -> str:
+    outcome = _text_if_told(document, "cache", 10)
+    if outcome and outcome not in CACHE_OUTCOMES:
+        raise Malformed("cache")
+    return outcome
 
 
 def _status(document: dict[str, Any]) -> str:

@@ -13,4 +13,14 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 3_600.0,
         "options": {"expires": 3_600.0},
     },
+    "reconcile-usage": {
+        "task": "inference.usage.tasks.reconcile",
+        "schedule": 86_400.0,
+        "options": {"expires": 86_400.0},
+    },
+    "compare-usage-counters": {
+        "task": "inference.usage.tasks.compare_counters",
+        "schedule": 3_600.0,
+        "options": {"expires": 3_600.0},
+    },
 }

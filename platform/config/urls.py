@@ -16,6 +16,7 @@ urlpatterns = [
     path("", include("training.registry.urls")),
     path("", include("training.jobs.urls")),
     path("", include("inference.deployments.urls")),
+    path("", include("inference.usage.urls")),
     path("", include("inference.chat.urls")),
     re_path(r"^(?:v1|api|ws|scim)(?:/.*)?$", pages.unknown_address),
     re_path(r"^accounts(?:/.*)?$", pages.unknown_page),

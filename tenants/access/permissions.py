@@ -33,6 +33,8 @@ class Permission(StrEnum):
     ADMIN_KEY_WRITE = "admin_key.write"
     LIMIT_READ = "limit.read"
     LIMIT_WRITE = "limit.write"
+    # What was used and what it cost, of the whole organization.
+    USAGE_READ = "usage.read"
     # Data retention and which models may be used.
     POLICY_READ = "policy.read"
     POLICY_WRITE = "policy.write"
@@ -148,5 +150,6 @@ NEVER_IN_A_PROJECT = frozenset(
         _P.COMPLIANCE_READ,
         _P.COMPLIANCE_WRITE,
         _P.COMPLIANCE_APPROVE,
+        _P.USAGE_READ,
     }
 )

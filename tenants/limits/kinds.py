@@ -19,6 +19,12 @@ class Kind(StrEnum):
     SPEND_MICROUNITS_PER_MONTH = "spend_microunits_per_month"
 
 
+class Tally(StrEnum):
+    """What is counted for statements and never limited."""
+
+    TRAINING_MICROUNITS_PER_DAY = "training_microunits_per_day"
+
+
 class Scope(StrEnum):
     """For whom, from the widest to the narrowest."""
 

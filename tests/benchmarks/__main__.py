@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.benchmarks.figures import REPOSITORY, kept, machine, table
 
-NAMES = ("stack", "gateway", "streams", "trust", "access")
+NAMES = ("stack", "gateway", "streams", "trust", "access", "usage")
 PAGE: Path = REPOSITORY / "docs" / "benchmarks.md"
 WORDS = """# Benchmarks
 
@@ -28,7 +28,10 @@ than the absolute figures. A goal that was missed stays here.
 {trust}
 ## Who may do what
 
-{access}"""
+{access}
+## Usage, as records grow
+
+{usage}"""
 
 
 def measured(name: str) -> str:

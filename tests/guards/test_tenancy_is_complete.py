@@ -47,6 +47,7 @@ MAY_CROSS_TENANTS = {
     "inference/chat/settlement.py",
     "inference/deployments/reconciliation.py",
     "inference/deployments/snapshot.py",
+    "inference/usage/counters.py",
     "platform/kernel/api/idempotency.py",
     "platform/kernel/crypto/copies.py",
     "platform/kernel/crypto/own.py",

@@ -17,7 +17,12 @@ JSON = "application/json"
 NOBODYS = UUID(int=0).hex
 ROUTES = every_route()
 # Their variables name what is the same for everybody.
-OF_NOBODY = {"/scim/v2/ResourceTypes/{name}", "/scim/v2/Schemas/{name}"}
+OF_NOBODY = {
+    "/scim/v2/ResourceTypes/{name}",
+    "/scim/v2/Schemas/{name}",
+    "/api/v1/organization/statements/{month}",
+    "/api/v1/organization/statements/{month}/csv",
+}
 # Directories come with a key: SCIM has no sessions.
 DIRECTORY = "/scim/"
 

@@ -1250,6 +1250,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/organization/statements": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The months in which something was used, newest first. */
+        get: operations["organization_statements_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/organization/statements/{month}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The statement of one month, `2026-11`; of one without use it has no lines. */
+        get: operations["organization_statements_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/organization/statements/{month}/csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The same lines as CSV. */
+        get: operations["organization_statements_csv_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/organization/transfer": {
         parameters: {
             query?: never;
@@ -1661,6 +1712,23 @@ export interface paths {
         };
         /** @description What was done in the organization, and what was refused; newest first. */
         get: operations["organization_audit_logs_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/costs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description What requests and training came to, by day. */
+        get: operations["organization_costs_list"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2267,6 +2335,176 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/organization/usage/audio_speeches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Speeches: there are none. */
+        get: operations["organization_usage_audio_speeches_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/usage/audio_transcriptions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Transcriptions: there are none. */
+        get: operations["organization_usage_audio_transcriptions_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/usage/code_interpreter_sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Sessions of code interpreters: there are none. */
+        get: operations["organization_usage_code_interpreter_sessions_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/usage/completions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description What was generated: chat, completions and whatever else makes text. */
+        get: operations["organization_usage_completions_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/usage/embeddings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description What was embedded. */
+        get: operations["organization_usage_embeddings_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/usage/file_search_calls": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Searches of files: there are none. */
+        get: operations["organization_usage_file_search_calls_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/usage/images": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Images: there are none. */
+        get: operations["organization_usage_images_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/usage/moderations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description What was moderated. */
+        get: operations["organization_usage_moderations_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/usage/vector_stores": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Vector stores: there are none. */
+        get: operations["organization_usage_vector_stores_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organization/usage/web_search_calls": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Searches of the web: there are none. */
+        get: operations["organization_usage_web_search_calls_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/organization/users": {
         parameters: {
             query?: never;
@@ -2618,6 +2856,15 @@ export interface components {
         /** @description All of them. */
         BaseModelList: {
             data: components["schemas"]["BaseModel"][];
+        };
+        /** @description One minute, hour or day. */
+        Bucket: {
+            object: string;
+            start_time: number;
+            end_time: number;
+            results: {
+                [key: string]: unknown;
+            }[];
         };
         /** @description What people compare of a signing certificate. */
         Certificate: {
@@ -3377,6 +3624,18 @@ export interface components {
             limits: components["schemas"]["Limit"][];
             effective: components["schemas"]["Limit"][];
         };
+        /** @description One day of one project and model. */
+        Line: {
+            /** Format: date */
+            day: string;
+            project_id: string;
+            kind: string;
+            model: string | null;
+            requests: number;
+            input_tokens: number;
+            output_tokens: number;
+            cost_microunits: number;
+        };
         /** @description What a model version was made of. */
         Lineage: {
             dataset_version_id: string | null;
@@ -3483,6 +3742,14 @@ export interface components {
             threshold_amount: number;
             currency: components["schemas"]["CurrencyEnum"];
             interval: components["schemas"]["IntervalEnum"];
+        };
+        /** @description One month in which something was used. */
+        Month: {
+            object: string;
+            month: string;
+            requests: number;
+            total_microunits: number;
+            currency: string;
         };
         /** @description A name: a new one, or the present one to confirm that the organization shall be closed. */
         Name: {
@@ -3708,7 +3975,7 @@ export interface components {
             enabled?: boolean;
         };
         /** @enum {string} */
-        Permission: "platform.operate" | "account.use" | "organization.read" | "organization.write" | "organization.own" | "project.read" | "project.write" | "member.read" | "member.write" | "group.read" | "group.write" | "role.read" | "role.write" | "grant.read" | "grant.write" | "service_account.read" | "service_account.write" | "key.read" | "key.write" | "admin_key.read" | "admin_key.write" | "limit.read" | "limit.write" | "policy.read" | "policy.write" | "sso.read" | "sso.write" | "encryption_key.read" | "encryption_key.write" | "webhook.read" | "webhook.write" | "support.write" | "audit.read" | "compliance.read" | "compliance.write" | "compliance.approve" | "file.read" | "file.write" | "training.read" | "training.start" | "model.read" | "model.write" | "deployment.read" | "deployment.write" | "inference.complete" | "chat.use";
+        Permission: "platform.operate" | "account.use" | "organization.read" | "organization.write" | "organization.own" | "project.read" | "project.write" | "member.read" | "member.write" | "group.read" | "group.write" | "role.read" | "role.write" | "grant.read" | "grant.write" | "service_account.read" | "service_account.write" | "key.read" | "key.write" | "admin_key.read" | "admin_key.write" | "limit.read" | "limit.write" | "usage.read" | "policy.read" | "policy.write" | "sso.read" | "sso.write" | "encryption_key.read" | "encryption_key.write" | "webhook.read" | "webhook.write" | "support.write" | "audit.read" | "compliance.read" | "compliance.write" | "compliance.approve" | "file.read" | "file.write" | "training.read" | "training.start" | "model.read" | "model.write" | "deployment.read" | "deployment.write" | "inference.complete" | "chat.use";
         /** @description Who is signed in. */
         Person: {
             id: string;
@@ -4211,6 +4478,20 @@ export interface components {
             require_sso: boolean;
             break_glass?: string[];
         };
+        /** @description A month: `complete` once it is over, `charged_microunits` what limits counted. */
+        Statement: {
+            object: string;
+            month: string;
+            complete: boolean;
+            currency: string;
+            total_microunits: number;
+            charged_microunits: number;
+            lines: components["schemas"]["Line"][];
+        };
+        StatementMonths: {
+            object: string;
+            data: components["schemas"]["Month"][];
+        };
         /** @enum {string} */
         SubjectEnum: "organization" | "person" | "file";
         /** @enum {string} */
@@ -4258,6 +4539,12 @@ export interface components {
         /** @description Who shall own the organization. */
         Transfer: {
             user_id: string;
+        };
+        UsagePage: {
+            object: string;
+            data: components["schemas"]["Bucket"][];
+            has_more: boolean;
+            next_page: string | null;
         };
         /** @description A member of the organization; `role` is `owner` or `reader`, as OpenAI's API knows them. */
         User: {
@@ -7793,6 +8080,94 @@ export interface operations {
             };
         };
     };
+    organization_statements_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StatementMonths"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_statements_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                month: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Statement"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_statements_csv_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                month: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     organization_transfer_create: {
         parameters: {
             query?: never;
@@ -8913,6 +9288,50 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AuditLogPage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_costs_list: {
+        parameters: {
+            query: {
+                /** @description Only these. */
+                "api_key_ids[]"?: string[];
+                /** @description 1d unless told. */
+                bucket_width?: "1d";
+                /** @description Unix seconds, not included; now unless told. */
+                end_time?: number;
+                "group_by[]"?: ("api_key_id" | "line_item" | "project_id")[];
+                /** @description How many buckets at most. */
+                limit?: number;
+                /** @description `next_page` of the page before. */
+                page?: string;
+                /** @description Only these. */
+                "project_ids[]"?: string[];
+                /** @description Unix seconds; the bucket in which it lies is the first. */
+                start_time: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsagePage"];
                 };
             };
             /** @description A refusal. */
@@ -11186,6 +11605,482 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SpendLimitDeleted"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_usage_audio_speeches_retrieve: {
+        parameters: {
+            query: {
+                /** @description Only these. */
+                "api_key_ids[]"?: string[];
+                /** @description 1d unless told. */
+                bucket_width?: "1d" | "1h" | "1m";
+                /** @description Unix seconds, not included; now unless told. */
+                end_time?: number;
+                "group_by[]"?: ("api_key_id" | "model" | "project_id" | "user_id")[];
+                /** @description How many buckets at most. */
+                limit?: number;
+                /** @description Only these. */
+                "models[]"?: string[];
+                /** @description `next_page` of the page before. */
+                page?: string;
+                /** @description Only these. */
+                "project_ids[]"?: string[];
+                /** @description Unix seconds; the bucket in which it lies is the first. */
+                start_time: number;
+                /** @description Only these. */
+                "user_ids[]"?: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsagePage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_usage_audio_transcriptions_retrieve: {
+        parameters: {
+            query: {
+                /** @description Only these. */
+                "api_key_ids[]"?: string[];
+                /** @description 1d unless told. */
+                bucket_width?: "1d" | "1h" | "1m";
+                /** @description Unix seconds, not included; now unless told. */
+                end_time?: number;
+                "group_by[]"?: ("api_key_id" | "model" | "project_id" | "user_id")[];
+                /** @description How many buckets at most. */
+                limit?: number;
+                /** @description Only these. */
+                "models[]"?: string[];
+                /** @description `next_page` of the page before. */
+                page?: string;
+                /** @description Only these. */
+                "project_ids[]"?: string[];
+                /** @description Unix seconds; the bucket in which it lies is the first. */
+                start_time: number;
+                /** @description Only these. */
+                "user_ids[]"?: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsagePage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_usage_code_interpreter_sessions_retrieve: {
+        parameters: {
+            query: {
+                /** @description 1d unless told. */
+                bucket_width?: "1d" | "1h" | "1m";
+                /** @description Unix seconds, not included; now unless told. */
+                end_time?: number;
+                "group_by[]"?: "project_id"[];
+                /** @description How many buckets at most. */
+                limit?: number;
+                /** @description `next_page` of the page before. */
+                page?: string;
+                /** @description Only these. */
+                "project_ids[]"?: string[];
+                /** @description Unix seconds; the bucket in which it lies is the first. */
+                start_time: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsagePage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_usage_completions_retrieve: {
+        parameters: {
+            query: {
+                /** @description Only these. */
+                "api_key_ids[]"?: string[];
+                /** @description Only batches, or none. */
+                batch?: boolean;
+                /** @description 1d unless told. */
+                bucket_width?: "1d" | "1h" | "1m";
+                /** @description Unix seconds, not included; now unless told. */
+                end_time?: number;
+                "group_by[]"?: ("api_key_id" | "batch" | "model" | "project_id" | "service_tier" | "user_id")[];
+                /** @description How many buckets at most. */
+                limit?: number;
+                /** @description Only these. */
+                "models[]"?: string[];
+                /** @description `next_page` of the page before. */
+                page?: string;
+                /** @description Only these. */
+                "project_ids[]"?: string[];
+                /** @description Unix seconds; the bucket in which it lies is the first. */
+                start_time: number;
+                /** @description Only these. */
+                "user_ids[]"?: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsagePage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_usage_embeddings_retrieve: {
+        parameters: {
+            query: {
+                /** @description Only these. */
+                "api_key_ids[]"?: string[];
+                /** @description 1d unless told. */
+                bucket_width?: "1d" | "1h" | "1m";
+                /** @description Unix seconds, not included; now unless told. */
+                end_time?: number;
+                "group_by[]"?: ("api_key_id" | "model" | "project_id" | "user_id")[];
+                /** @description How many buckets at most. */
+                limit?: number;
+                /** @description Only these. */
+                "models[]"?: string[];
+                /** @description `next_page` of the page before. */
+                page?: string;
+                /** @description Only these. */
+                "project_ids[]"?: string[];
+                /** @description Unix seconds; the bucket in which it lies is the first. */
+                start_time: number;
+                /** @description Only these. */
+                "user_ids[]"?: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsagePage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_usage_file_search_calls_retrieve: {
+        parameters: {
+            query: {
+                /** @description Only these. */
+                "api_key_ids[]"?: string[];
+                /** @description 1d unless told. */
+                bucket_width?: "1d" | "1h" | "1m";
+                /** @description Unix seconds, not included; now unless told. */
+                end_time?: number;
+                "group_by[]"?: ("api_key_id" | "project_id" | "user_id" | "vector_store_id")[];
+                /** @description How many buckets at most. */
+                limit?: number;
+                /** @description `next_page` of the page before. */
+                page?: string;
+                /** @description Only these. */
+                "project_ids[]"?: string[];
+                /** @description Unix seconds; the bucket in which it lies is the first. */
+                start_time: number;
+                /** @description Only these. */
+                "user_ids[]"?: string[];
+                /** @description Only these. */
+                "vector_store_ids[]"?: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsagePage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_usage_images_retrieve: {
+        parameters: {
+            query: {
+                /** @description Only these. */
+                "api_key_ids[]"?: string[];
+                /** @description 1d unless told. */
+                bucket_width?: "1d" | "1h" | "1m";
+                /** @description Unix seconds, not included; now unless told. */
+                end_time?: number;
+                "group_by[]"?: ("api_key_id" | "model" | "project_id" | "size" | "source" | "user_id")[];
+                /** @description How many buckets at most. */
+                limit?: number;
+                /** @description Only these. */
+                "models[]"?: string[];
+                /** @description `next_page` of the page before. */
+                page?: string;
+                /** @description Only these. */
+                "project_ids[]"?: string[];
+                /** @description Only these. */
+                "sizes[]"?: string[];
+                /** @description Only these. */
+                "sources[]"?: string[];
+                /** @description Unix seconds; the bucket in which it lies is the first. */
+                start_time: number;
+                /** @description Only these. */
+                "user_ids[]"?: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsagePage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_usage_moderations_retrieve: {
+        parameters: {
+            query: {
+                /** @description Only these. */
+                "api_key_ids[]"?: string[];
+                /** @description 1d unless told. */
+                bucket_width?: "1d" | "1h" | "1m";
+                /** @description Unix seconds, not included; now unless told. */
+                end_time?: number;
+                "group_by[]"?: ("api_key_id" | "model" | "project_id" | "user_id")[];
+                /** @description How many buckets at most. */
+                limit?: number;
+                /** @description Only these. */
+                "models[]"?: string[];
+                /** @description `next_page` of the page before. */
+                page?: string;
+                /** @description Only these. */
+                "project_ids[]"?: string[];
+                /** @description Unix seconds; the bucket in which it lies is the first. */
+                start_time: number;
+                /** @description Only these. */
+                "user_ids[]"?: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsagePage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_usage_vector_stores_retrieve: {
+        parameters: {
+            query: {
+                /** @description 1d unless told. */
+                bucket_width?: "1d" | "1h" | "1m";
+                /** @description Unix seconds, not included; now unless told. */
+                end_time?: number;
+                "group_by[]"?: "project_id"[];
+                /** @description How many buckets at most. */
+                limit?: number;
+                /** @description `next_page` of the page before. */
+                page?: string;
+                /** @description Only these. */
+                "project_ids[]"?: string[];
+                /** @description Unix seconds; the bucket in which it lies is the first. */
+                start_time: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsagePage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_usage_web_search_calls_retrieve: {
+        parameters: {
+            query: {
+                /** @description Only these. */
+                "api_key_ids[]"?: string[];
+                /** @description 1d unless told. */
+                bucket_width?: "1d" | "1h" | "1m";
+                /** @description Only these. */
+                "context_levels[]"?: string[];
+                /** @description Unix seconds, not included; now unless told. */
+                end_time?: number;
+                "group_by[]"?: ("api_key_id" | "context_level" | "model" | "project_id" | "user_id")[];
+                /** @description How many buckets at most. */
+                limit?: number;
+                /** @description Only these. */
+                "models[]"?: string[];
+                /** @description `next_page` of the page before. */
+                page?: string;
+                /** @description Only these. */
+                "project_ids[]"?: string[];
+                /** @description Unix seconds; the bucket in which it lies is the first. */
+                start_time: number;
+                /** @description Only these. */
+                "user_ids[]"?: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsagePage"];
                 };
             };
             /** @description A refusal. */

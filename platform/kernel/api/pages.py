@@ -12,6 +12,7 @@ from kernel.errors import InvalidRequest
 
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 100
+MAX_VALUES = 100
 
 M = TypeVar("M", bound=Model)
 
@@ -68,3 +69,11 @@ def read_whole_number(query: Any, name: str, *, default: int, low: int, high: in
     if not low <= number <= high:
         raise InvalidRequest(f"'{name}' must be a whole number from {low} to {high}.", param=name)
     return number
+
+
+def read_values(query: Any, name: str) -> list[str]:
+    """A query parameter given any number of times, as `name` or `name[]`. Raises `InvalidRequest`."""
+    values = [*query.getlist(f"{name}[]"), *query.getlist(name)]
+    if len(values) > MAX_VALUES:
+        raise InvalidRequest(f"'{name}' may name {MAX_VALUES} at most.", param=name)
+    return values

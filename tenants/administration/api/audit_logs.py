@@ -11,9 +11,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from kernel import ids
-from kernel.api.pages import read_whole_number
+from kernel.api.pages import read_values, read_whole_number
 from kernel.audit.models import AuditEntry
-from kernel.errors import InvalidRequest
 from tenants.access.endpoint import OrganizationEndpoint
 from tenants.access.models import ApiKey, User
 from tenants.access.permissions import Permission
@@ -27,7 +26,6 @@ PREFIX = "audit_log"
 LAST_SECOND = 253_402_300_799
 BOUNDS = ("gt", "gte", "lt", "lte")
 LISTS = ("project_ids", "event_types", "actor_ids", "actor_emails", "resource_ids")
-MAX_VALUES = 100
 
 Rows = QuerySet[AuditEntry]
 
@@ -97,7 +95,7 @@ def _when(query: Any) -> Q:
 
 def _what(query: Any) -> Q:
     wanted = Q()
-    if types := _values(query, "event_types"):
+    if types := read_values(query, "event_types"):
         named = Q()
         for event_type in types:
             if event_type == audit_events.DENIED:
@@ -105,28 +103,21 @@ def _what(query: Any) -> Q:
             else:
                 named |= Q(outcome="allowed", action__in=audit_events.actions_of(event_type))
         wanted &= named
-    if projects := _values(query, "project_ids"):
+    if projects := read_values(query, "project_ids"):
         wanted &= Q(details__project__in=projects) | Q(target__in=projects)
-    if targets := _values(query, "resource_ids"):
+    if targets := read_values(query, "resource_ids"):
         wanted &= Q(target__in=targets)
     return wanted
 
 
 def _whose(query: Any) -> Q:
     wanted = Q()
-    if actors := _values(query, "actor_ids"):
+    if actors := read_values(query, "actor_ids"):
         wanted &= Q(actor__in=[*actors, *_keys_of_accounts(actors)])
-    if emails := _values(query, "actor_emails"):
+    if emails := read_values(query, "actor_emails"):
         people = User.objects.filter(email__in=[email.strip().lower() for email in emails])
         wanted &= Q(actor__in=[person.public_id for person in people])
     return wanted
-
-
-def _values(query: Any, name: str) -> list[str]:
-    values = [*query.getlist(f"{name}[]"), *query.getlist(name)]
-    if len(values) > MAX_VALUES:
-        raise InvalidRequest(f"'{name}' may name {MAX_VALUES} at most.", param=name)
-    return values
 
 
 def _keys_of_accounts(actors: Iterable[str]) -> list[str]:

@@ -1,4 +1,6 @@
-"""The price book: what a model costs now, and what a request came to."""
+"""The price book: what a model costs or did cost, and what a request came to."""
+
+from datetime import datetime
 
 from django.db.models import QuerySet
 from django.db.models.functions import Now
@@ -14,6 +16,23 @@ def prices_now() -> dict[str, Price]:
     """The price in force of every model that has one."""
     rows: QuerySet[Price] = Price.objects.filter(valid_from__lte=Now()).order_by("model", "-valid_from")
     return {price.model: price for price in rows.distinct("model")}
+
+
+class PriceBook:
+    """Every price there was, is and is announced, read once: what a model cost at any moment."""
+
+    def __init__(self) -> None:
+        self._prices: dict[str, list[Price]] = {}
+        for price in Price.objects.order_by("model", "-valid_from"):
+            self._prices.setdefault(price.model, []).append(price)
+
+    def at(self, moment: datetime, *models: str) -> Price | None:
+        """The price at a moment of the first of these models that had one then."""
+        for model in models:
+            for price in self._prices.get(model, ()):
+                if price.valid_from <= moment:
+                    return price
+        return None
 
 
 def cost_microunits(price: Price | None, *, input_tokens: int, output_tokens: int) -> int:

@@ -24,23 +24,35 @@ class Charge:
     output_tokens: int
 
 
-def charge(charges: Iterable[Charge]) -> None:
+def charge(charges: Iterable[Charge]) -> list[int]:
     """Add requests of the current organization to what it used, and tell of limits that this reaches.
 
-    Each request is to be charged once: call it in the transaction that stores it for the first time.
+    Answers what each came to, in micro-units, by the price of its own moment. Each request is to be charged
+    once: call it in the transaction that stores it for the first time.
     """
-    book = prices.prices_now()
+    held = list(charges)
+    costs = costs_of(held)
     amounts: Counter[uses.Place] = Counter()
-    for one in charges:
-        price = book.get(one.model) or book.get(one.base_model)
-        microunits = prices.cost_microunits(
-            price, input_tokens=one.input_tokens, output_tokens=one.output_tokens
-        )
+    for one, microunits in zip(held, costs, strict=True):
         _count(amounts, Kind.TOKENS_PER_DAY, one, one.input_tokens + one.output_tokens)
         _count(amounts, Kind.SPEND_MICROUNITS_PER_MONTH, one, microunits)
     if amounts:
         uses.add(amounts)
-        thresholds.review({place.kind for place in amounts})
+        thresholds.review({place.kind for place in amounts if isinstance(place.kind, Kind)})
+    return costs
+
+
+def costs_of(charges: Iterable[Charge]) -> list[int]:
+    """What each request came to, in micro-units, by the price of its own moment; nothing is added."""
+    book = prices.PriceBook()
+    return [
+        prices.cost_microunits(
+            book.at(one.at, one.model, one.base_model),
+            input_tokens=one.input_tokens,
+            output_tokens=one.output_tokens,
+        )
+        for one in charges
+    ]
 
 
 def _count(amounts: "Counter[uses.Place]", kind: Kind, one: Charge, amount: int) -> None:

@@ -2,10 +2,10 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
-from tenants.limits.kinds import SECONDS_PER_MINUTE, Bound, Kind, period_of, resets_at
+from tenants.limits.kinds import SECONDS_PER_MINUTE, Bound, Kind, Tally, period_of, resets_at
 from tenants.limits.refusals import LimitReached
 from tenants.limits.services import prices, thresholds, uses
 from tenants.limits.services.bounds import Caller, bounds_for
@@ -43,7 +43,12 @@ def count_training(training: Training, *, seconds: int = 0, tokens: int = 0) -> 
     now = uses.database_now()
     price = prices.prices_now().get(training.base_model)
     cost = prices.training_cost_microunits(price, seconds=seconds, tokens=tokens)
-    amounts = Counter({_place(TIME, training, now): seconds, _place(SPEND, training, now): cost})
+    by_day = uses.Place(
+        Tally.TRAINING_MICROUNITS_PER_DAY, now.astimezone(UTC).date(), training.project_id, training.user_id
+    )
+    amounts = Counter(
+        {_place(TIME, training, now): seconds, _place(SPEND, training, now): cost, by_day: cost}
+    )
     uses.add(Counter({place: amount for place, amount in amounts.items() if amount > 0}))
     thresholds.review({TIME, SPEND}, at=now)
     try:

@@ -6,11 +6,11 @@ from datetime import date, datetime
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Q, Sum
+from django.db.models import Q, QuerySet, Sum
 
 from kernel.ids import uuid7
 from kernel.tenancy.scope import current_organization_id
-from tenants.limits.kinds import SECONDS_PER_MINUTE, Kind, Scope, Subject, period_of
+from tenants.limits.kinds import SECONDS_PER_MINUTE, Kind, Scope, Subject, Tally, period_of
 from tenants.limits.models import Use
 from tenants.limits.services import membership
 
@@ -25,7 +25,7 @@ ON CONFLICT ON CONSTRAINT use_once DO UPDATE SET amount = limits_use.amount + EX
 class Place:
     """Of which kind, in which period, where and by whom."""
 
-    kind: Kind
+    kind: Kind | Tally
     period: date
     project_id: UUID
     user_id: UUID | None = None
@@ -58,12 +58,32 @@ def used_seconds(subject: Subject) -> int:
     return int(rows.aggregate(total=Sum("amount"))["total"] or 0)
 
 
+def by_period(kind: Kind, first: date, last: date) -> dict[date, int]:
+    """What the current organization used of a kind in each period from `first` to `last`, both included."""
+    rows = _between(kind, first, last).values_list("period").annotate(total=Sum("amount"))
+    return {period: int(total) for period, total in rows}
+
+
+def by_period_and_project(tally: Tally, first: date, last: date) -> list[tuple[date, UUID, int]]:
+    """The period, the project and the amount of a tally, from `first` to `last`, both included."""
+    rows = _between(tally, first, last).values_list("period", "project_id").annotate(total=Sum("amount"))
+    return [
+        (period, project_id, int(total))
+        for period, project_id, total in rows.order_by("period", "project_id")
+    ]
+
+
 def database_now() -> datetime:
     """The database's clock, which every period goes by."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT now()")
         now: datetime = cursor.fetchone()[0]
     return now
+
+
+def _between(kind: Kind | Tally, first: date, last: date) -> "QuerySet[Use]":
+    rows: QuerySet[Use] = Use.objects.filter(kind=kind.value, period__gte=first, period__lte=last)
+    return rows
 
 
 def _of(subject: Subject) -> Q:

@@ -74,6 +74,13 @@ async def test_a_refusal_says_which_limit_its_value_what_is_used_and_when_it_res
     assert refused.headers["x-ratelimit-reset-requests"].endswith("s")
 
 
+async def test_a_record_names_the_limit_of_which_the_least_share_was_left(house: House) -> None:
+    await publish(house, limit("tokens_per_minute", 1_000_000), limit("requests_per_minute", 2))
+    assert (await house.chat()).status_code == 200
+    (record,) = await house.records(1)
+    assert record["closest_limit"] == "requests_per_minute of the organization"
+
+
 async def test_the_official_client_meets_a_rate_limit_error(house: House) -> None:
     await publish(house, limit("requests_per_minute", 0))
     official = openai.AsyncOpenAI(api_key=house.tenant.secret, base_url=f"{house.url}/v1", max_retries=0)

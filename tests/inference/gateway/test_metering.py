@@ -48,6 +48,14 @@ async def test_a_client_that_leaves_stops_the_model_within_a_second_and_pays_wha
     assert record["prompt_tokens"] == 7
 
 
+async def test_a_record_says_by_what_it_was_allowed(house: House) -> None:
+    await house.chat()
+    (record,) = await house.records(1)
+    assert (record["permission"], record["cache"]) == ("key inference.complete", "off")
+    assert (record["closest_limit"], record["route"], record["guardrail"], record["canary"]) == (None,) * 4
+    assert record["batch"] is False
+
+
 async def test_a_client_that_leaves_a_whole_answer_stops_the_model_too(house: House) -> None:
     house.tgi.script = Script(tokens=["x"] * 500, delay=0.02)
     with pytest.raises(httpx.TimeoutException):

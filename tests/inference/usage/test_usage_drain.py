@@ -5,61 +5,18 @@ import time
 from typing import Any, cast
 from uuid import UUID, uuid4
 
-import orjson
 import pytest
 import redis
-from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 
-from inference.gateway.usage import UsageRecord as Sent
 from inference.usage import execution
 from inference.usage.models import UsageRecord
 from kernel.ids import uuid7
 from tenants.access.models import ApiKey
 from tests.cast import Person
+from tests.inference.usage.house import STREAM, put, sent, stored
 
-STREAM = "lw:usage"
 DEAD = "lw:usage:dead"
-
-
-@pytest.fixture
-def valkey(stores: Any) -> redis.Redis:
-    return redis.Redis.from_url(settings.VALKEY_URL)
-
-
-def sent(person: Person, **changes: Any) -> dict[str, Any]:
-    """What the gateway writes for one request, as a document."""
-    record = Sent(
-        request_id=str(uuid7()),
-        organization_id=str(person.organization.pk),
-        project_id=str(person.project.pk),
-        key_id=str(uuid4()),
-        user_id=None,
-        deployment_id=str(uuid4()),
-        model_version_id=str(uuid4()),
-        model="smollm2-135m-instruct",
-        digest="d" * 64,
-        surface="chat.completions",
-        prompt_tokens=12,
-        completion_tokens=34,
-        status="completed",
-        finish_reason="stop",
-        started_at=1_790_000_000.25,
-        first_token_ms=20.5,
-        duration_ms=345.75,
-    )
-    document: dict[str, Any] = orjson.loads(record.encoded())
-    return {**document, **changes}
-
-
-def put(valkey: redis.Redis, *documents: Any) -> None:
-    for document in documents:
-        valkey.xadd(STREAM, {"record": document if isinstance(document, bytes) else orjson.dumps(document)})
-
-
-def stored(person: Person) -> list[UsageRecord]:
-    with person.acting():
-        return list(UsageRecord.objects.order_by("pk"))
 
 
 def test_a_request_is_stored_with_everything_the_gateway_said(owner: Person, valkey: redis.Redis) -> None:
