@@ -3,7 +3,7 @@
 import datetime
 from pathlib import Path
 
-from tests.benchmarks import access, gateway, stack, streams, trust
+from tests.benchmarks import access, cache, gateway, stack, streams, trust
 from tests.benchmarks.figures import REPOSITORY, machine, table
 
 PAGE: Path = REPOSITORY / "docs" / "benchmarks.md"
@@ -18,6 +18,9 @@ than the absolute figures. A goal that was missed stays here.
 ## The gateway, before a scripted model server
 
 {gateway}
+## Answers that were kept
+
+{cache}
 ## Encrypted streams
 
 {streams}
@@ -35,6 +38,7 @@ def main() -> None:
         WORDS.format(
             stack=table(stack.main()),
             gateway=table(gateway.main()),
+            cache=table(cache.main()),
             streams=table(streams.main()),
             trust=table(trust.main()),
             access=table(access.main()),
