@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
-from inference.gateway.contract import Ended, Finished, GenerationEvent, Token
+from inference.gateway.contract import Ended, Finished, GenerationEvent, Started, Token
 from inference.gateway.faults import ModelFailed
 from inference.gateway.plans import Plan
 
@@ -41,23 +41,27 @@ class Answer:
     """All answers of a request in their order, the best first where the best were chosen."""
 
     choices: Sequence[Choice]
+    started: Started
     finished: Finished
 
 
 async def gathered(plan: Plan, events: AsyncIterator[GenerationEvent]) -> Answer:
     """Everything a request brings. Raises what the events raise, and `ModelFailed` where their end lacks."""
     choices = [Choice() for _ in range(plan.answers)]
+    started: Started | None = None
     finished: Finished | None = None
     async for event in events:
         if type(event) is Token:
             choices[event.index].tokens.append(event)
         elif type(event) is Ended:
             choices[event.index].ended = event
+        elif type(event) is Started:
+            started = event
         elif type(event) is Finished:
             finished = event
-    if finished is None:
+    if started is None or finished is None:
         raise ModelFailed("The model failed while it generated the answer.")
-    return Answer(choices, finished)
+    return Answer(choices, started, finished)
 
 
 def best(answer: Answer, plan: Plan) -> list[Choice]:

@@ -12,6 +12,7 @@ from inference.backends.faults import BackendFault
 from inference.backends.interface import GenerationCall, TellsTokens, TokenPlace
 from inference.gateway.admission import Admission, Need
 from inference.gateway.authentication import must, refuse
+from inference.gateway.cache.answers import AnswerCache
 from inference.gateway.choices import Choices
 from inference.gateway.contract import (
     Finished,
@@ -54,9 +55,10 @@ class Completer:
         directory: BackendDirectory,
         meter: Meter,
         admission: Admission,
+        cache: AnswerCache,
     ) -> None:
         self._config, self._snapshot, self._directory, self._meter = config, snapshot, directory, meter
-        self._admission = admission
+        self._admission, self._cache = admission, cache
         self._running = 0
 
     async def deployment(self, principal: Principal, model: str) -> Deployment:
@@ -171,7 +173,9 @@ class Completer:
             self._meter, principal=plan.principal, deployment=plan.deployment, surface=plan.request.surface
         )
         ledger.reservation = plan.reservation
-        choices = Choices([Generation(plan, index, ledger, self._directory) for index in range(plan.answers)])
+        choices = Choices(
+            [Generation(plan, index, ledger, self._directory, self._cache) for index in range(plan.answers)]
+        )
         self._running += plan.answers
         events = choices.events()
         try:

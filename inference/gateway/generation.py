@@ -8,6 +8,8 @@ import structlog
 from inference.backends.directory import BackendDirectory
 from inference.backends.faults import BackendFault
 from inference.backends.interface import BackendStream, End, Piece
+from inference.gateway.cache.answers import AnswerCache, Opened
+from inference.gateway.cache.naming import Question
 from inference.gateway.choices import AnswerEvent
 from inference.gateway.contract import Ended, FinishReason, Started, Token
 from inference.gateway.faults import AdapterMismatch, GatewayFault, UnsupportedParameter
@@ -24,9 +26,11 @@ _REASONS: dict[str, FinishReason] = {"length": "length", "eos_token": "stop", "s
 class Generation:
     """One answer of a plan under way."""
 
-    def __init__(self, plan: Plan, index: int, ledger: Ledger, directory: BackendDirectory) -> None:
+    def __init__(
+        self, plan: Plan, index: int, ledger: Ledger, directory: BackendDirectory, cache: AnswerCache
+    ) -> None:
         request = plan.request
-        self._plan, self._index, self._ledger = plan, index, ledger
+        self._plan, self._index, self._ledger, self._cache = plan, index, ledger, cache
         self._call = plan.call_for(index)
         self._backend = directory.at(plan.deployment.backend)
         self._stream: BackendStream | None = None
@@ -42,7 +46,9 @@ class Generation:
 
     async def events(self) -> AsyncGenerator[AnswerEvent, None]:
         """`Started`, tokens and `Ended`; afterwards `reason` and the ledger are final."""
-        stream = self._stream = await self._backend.open(self._call)
+        opened = await self._open()
+        stream = self._stream = opened.stream
+        self._ledger.note_cache(opened.outcome)
         if stream.served_by is not None and stream.served_by != self._plan.deployment.served_as:
             self._reject(AdapterMismatch("Another model than the one asked for answered; it is not shown."))
         event = await stream.next()
@@ -50,7 +56,7 @@ class Generation:
             param = "logprobs" if self._plan.request.logprobs else "best_of"
             self._reject(UnsupportedParameter(f"'{param}' is not supported with this model.", param=param))
         self.began = True
-        yield self._started()
+        yield self._started(opened)
         while isinstance(event, Piece):
             self._ledger.count()
             if (token := self._token(event)) is not None:
@@ -73,7 +79,15 @@ class Generation:
             self._stream = None
         raise fault
 
-    def _started(self) -> Started:
+    async def _open(self) -> Opened:
+        plan, principal = self._plan, self._plan.principal
+        choice = self._index % plan.request.candidates
+        question = Question(principal.project_id, plan.deployment, self._call, choice)
+        return await self._cache.open(
+            principal.organization_id, question, plan.request.cache, self._backend.open
+        )
+
+    def _started(self, opened: Opened) -> Started:
         plan = self._plan
         return Started(
             request_id=str(plan.request_id),
@@ -82,6 +96,8 @@ class Generation:
             deployment_id=plan.deployment.deployment_id,
             model_version_id=plan.deployment.model_version_id,
             digest=plan.deployment.digest,
+            cache=opened.outcome,
+            age_seconds=opened.age_seconds,
         )
 
     def _token(self, piece: Piece) -> Token | None:

@@ -11,7 +11,7 @@ from inference.gateway.admission import Reservation
 from inference.gateway.contract import FinishReason, Principal, Usage
 from inference.gateway.entries import Deployment
 from inference.gateway.metering import Meter
-from inference.gateway.usage import Status, UsageRecord
+from inference.gateway.usage import CacheOutcome, Status, UsageRecord
 
 log = structlog.get_logger("inference.gateway")
 
@@ -28,12 +28,17 @@ class Ledger:
         self.prompt_tokens: int | None = None
         self.completion_tokens = 0
         self.reservation: Reservation | None = None
+        self.cache: CacheOutcome | None = None
 
     def count(self, tokens: int = 1) -> None:
         """Tokens have arrived from the model."""
         if self._first_token_ms is None and tokens:
             self._first_token_ms = self._elapsed_ms()
         self.completion_tokens += tokens
+
+    def note_cache(self, outcome: CacheOutcome) -> None:
+        """Where an answer came from; of several answers, a hit is only what all of them were."""
+        self.cache = outcome if self.cache in (None, outcome) else "miss"
 
     @property
     def usage(self) -> Usage:
@@ -53,7 +58,9 @@ class Ledger:
             return None
         self._settled = True
         if self.reservation is not None:
-            self.reservation.settle(self.prompt_tokens or 0, self.completion_tokens)
+            # Only what a model generates counts towards limits of tokens and spend; what was kept does not.
+            generated = self.cache != "hit"
+            self.reservation.settle(generated * (self.prompt_tokens or 0), generated * self.completion_tokens)
         principal, deployment = self._principal, self._deployment
         record = UsageRecord(
             request_id=request_id,
@@ -75,7 +82,7 @@ class Ledger:
             duration_ms=self._elapsed_ms(),
             permission=f"{'key' if principal.key_id else 'role'} inference.complete",
             closest_limit=_closest_limit(self.reservation),
-            cache="off",
+            cache=self.cache or "off",
         )
         return self._meter.record(record)
 

@@ -4,10 +4,12 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Protocol
 
 from inference.gateway.answers import Answer, gathered
 from inference.gateway.authentication import Authenticator
+from inference.gateway.cache.wishes import headers_of, wish_of
 from inference.gateway.completion import Completer
 from inference.gateway.contract import (
     Ended,
@@ -16,6 +18,7 @@ from inference.gateway.contract import (
     GenerationEvent,
     GenerationRequest,
     Principal,
+    Started,
     Token,
 )
 from inference.gateway.faults import ModelFailed, ModelTimedOut
@@ -68,6 +71,7 @@ class GenerationSurface:
         self, exchange: Exchange, principal: Principal, request: GenerationRequest, dialect: Dialect
     ) -> None:
         """Answer one request. Raises `GatewayFault`, `ClientLeft`."""
+        request = replace(request, cache=wish_of(exchange.headers))
         plan = await self._completer.plan(principal, request, request_id=exchange.request_id)
         self._describe(exchange, plan)
         try:
@@ -81,6 +85,7 @@ class GenerationSurface:
                     answer = await gathered(plan, events)
                     finished = answer.finished
                     attended.done()
+                    self._tell_cache(exchange, answer.started)
                     await exchange.answer(dialect.whole(exchange, plan, answer))
         except TimeoutError:
             raise ModelTimedOut(_DEADLINE) from None
@@ -157,4 +162,11 @@ class GenerationSurface:
             opening.cancel()
             await asyncio.gather(opening, return_exceptions=True)
             raise
-        await opening
+        started = await opening
+        if type(started) is Started:
+            self._tell_cache(exchange, started)
+
+    @staticmethod
+    def _tell_cache(exchange: Exchange, started: Started) -> None:
+        exchange.extra_headers += headers_of(started)
+        exchange.facts["cache"] = started.cache
