@@ -77,7 +77,9 @@ def _columns(recording: Recording) -> dict[str, Any]:
         "id": [piece.id for piece in pieces],
         "special": [place for place, piece in enumerate(pieces) if piece.special],
         "last": [place for place, piece in enumerate(pieces) if piece.last],
-        "top": {str(place): piece.top for place, piece in enumerate(pieces) if piece.top},
+        "top": {
+            str(place): [tuple(one) for one in piece.top] for place, piece in enumerate(pieces) if piece.top
+        },
     }
 
 
