@@ -12,7 +12,9 @@ from inference.deployments.models import Deployment, DeploymentState
 from kernel import ids
 from kernel.api.pages import page, page_shape
 from kernel.api.schema import PAGING
+from kernel.api.strict import StrictSerializer
 from kernel.errors import NotFound
+from tenants.access.endpoint import OrganizationEndpoint
 from tenants.access.object_endpoint import ObjectEndpoint
 from tenants.access.permissions import Permission
 from tenants.access.restrictable import visible
@@ -28,8 +30,23 @@ class DeploymentSerializer(serializers.Serializer[Any]):
     base_model = serializers.CharField()
     digest = serializers.CharField()
     error = serializers.CharField(allow_null=True)
+    caches = serializers.BooleanField()
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
+
+
+class CachingSerializer(StrictSerializer):
+    """Whether gateways may keep a deployment's answers."""
+
+    caches = serializers.BooleanField()
+
+
+class CacheSerializer(serializers.Serializer[Any]):
+    """Which generation of the organization's cache is in use, and since when."""
+
+    object = serializers.CharField()
+    generation = serializers.IntegerField()
+    cleared_at = serializers.DateTimeField()
 
 
 class DeploymentsView(ObjectEndpoint):
@@ -79,6 +96,32 @@ class StartView(ObjectEndpoint):
         return Response(_show(deployment))
 
 
+class DeploymentCacheView(ObjectEndpoint):
+    """Let gateways keep a deployment's answers, or not."""
+
+    permission = Permission.DEPLOYMENT_WRITE
+
+    @extend_schema(request=CachingSerializer, responses={200: DeploymentSerializer})
+    def put(self, request: Request, deployment_id: str) -> Response:
+        deployment = _find(self, deployment_id)
+        body = CachingSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        services.let_cache(deployment, caches=body.validated_data["caches"])
+        deployment.refresh_from_db()
+        return Response(_show(deployment))
+
+
+class CacheView(OrganizationEndpoint):
+    """The organization's cache of answers."""
+
+    permission = Permission.ORGANIZATION_WRITE
+
+    @extend_schema(request=None, responses={200: CacheSerializer})
+    def delete(self, request: Request) -> Response:
+        cleared = services.clear_cache()
+        return Response({"object": "cache", "generation": cleared.number, "cleared_at": cleared.cleared_at})
+
+
 def _find(endpoint: ObjectEndpoint, deployment_id: str) -> Deployment:
     """The deployment, as far as the caller may do with it what the address is for. Raises `NotFound`."""
     rows = Deployment.objects.filter(pk=ids.parse("dep", deployment_id))
@@ -99,6 +142,7 @@ def _show(deployment: Deployment) -> dict[str, Any]:
         "base_model": deployment.base_model,
         "digest": deployment.digest,
         "error": deployment.error or None,
+        "caches": deployment.caches,
         "created_at": deployment.created_at,
         "updated_at": deployment.updated_at,
     }

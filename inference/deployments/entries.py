@@ -9,6 +9,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from inference.deployments.models import Deployment
+from inference.deployments.writing import Entries
 from kernel.errors import DomainError
 from tenants.access.models import ApiKey
 from tenants.access.powers import Powers, maker_id_of, powers_of
@@ -17,13 +18,10 @@ from tenants.organizations.refusals import refusal_of
 from training.registry.models import BaseModel
 
 READY = "lw:snapshot:ready"
-CHANGED = "lw:snapshot:changed"
 KEY_PREFIX = "lw:snapshot:key:"
 PROJECT_PREFIX = "lw:snapshot:project:"
 # An answer for which nobody set a limit must not hold the whole context of a pod that others wait for.
 DEFAULT_MAX_TOKENS = 1024
-
-Entries = dict[str, bytes | None]
 
 
 def entries_of_keys(keys: Sequence[ApiKey]) -> Entries:
@@ -120,6 +118,7 @@ def _deployment(deployment: Deployment, base: BaseModel | None) -> dict[str, Any
         "state": deployment.state,
         # Kept to some members: programs, which are nobody, do not reach it.
         "restricted": deployment.restricted,
+        "caches": deployment.caches,
         "base_model": deployment.base_model,
         "digest": deployment.digest,
         "adapter_id": adapter_id_of(deployment),

@@ -6,7 +6,8 @@ from django.db import models
 from django.db.models.functions import Now
 
 from kernel import ids
-from kernel.ports.holdings import Erasure, Holding
+from kernel.ports.holdings import Erasure, Holding, of_nobody
+from kernel.tenancy.models import TenantOwned
 from tenants.access.permissions import Permission
 from tenants.access.restrictable import Restrictable, object_permissions
 from training.registry.models import ModelVersion
@@ -55,6 +56,8 @@ class Deployment(Restrictable):
     error = models.CharField(max_length=500, blank=True)
     attempts = models.PositiveIntegerField(default=0)
     claimed_until = models.DateTimeField(null=True)
+    # Whether gateways may keep answers and give them again.
+    caches = models.BooleanField(default=True)
     updated_at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -71,3 +74,21 @@ class Deployment(Restrictable):
     @property
     def public_id(self) -> str:
         return ids.render(self.prefix, self.id)
+
+
+class CacheGeneration(TenantOwned):
+    """Which generation of the organization's cache is in use; the next one makes what is kept unreadable.
+
+    An organization without a row is in its first.
+    """
+
+    holding: ClassVar[Holding] = of_nobody("generations of caches")
+
+    number = models.PositiveIntegerField(default=1)
+    cleared_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["organization_id"], name="cache_generation_once")]
+
+    def __str__(self) -> str:
+        return str(self.number)

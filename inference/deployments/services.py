@@ -2,13 +2,24 @@
 
 from uuid import UUID
 
+from django.db.models import F
 from django.db.models.functions import Now
 
-from inference.deployments.happenings import CREATED, OUTCOMES, STARTED, STOPPED, tell
-from inference.deployments.models import Deployment, DeploymentState
+from inference.deployments.happenings import (
+    CHANGED,
+    CREATED,
+    OUTCOMES,
+    STARTED,
+    STOPPED,
+    tell,
+    tell_cleared,
+)
+from inference.deployments.models import CacheGeneration, Deployment, DeploymentState
+from kernel import ids
 from kernel.audit.log import record
 from kernel.errors import Conflict
 from kernel.ports.serving import names_models
+from kernel.tenancy.scope import current_organization_id
 from training.registry.models import BaseModel, ModelVersion
 
 PROJECT_BASE_MODEL = "smollm2-135m-instruct"
@@ -78,6 +89,28 @@ def start_deployment(deployment: Deployment) -> None:
         raise Conflict("The deployment is in service or on its way already.")
     record("deployment.start", deployment.public_id)
     tell(STARTED, deployment)
+
+
+def let_cache(deployment: Deployment, *, caches: bool) -> None:
+    """Say whether gateways may keep the deployment's answers; they follow from the event on."""
+    changed = Deployment.objects.filter(pk=deployment.pk, caches=not caches).update(
+        caches=caches, updated_at=Now()
+    )
+    if changed:
+        change = {"before": {"caches": not caches}, "after": {"caches": caches}}
+        record("deployment.update", deployment.public_id, **change)
+        tell(CHANGED, deployment)
+
+
+def clear_cache() -> CacheGeneration:
+    """Have the current organization's cache begin anew: what is kept opens nowhere from the event on."""
+    CacheGeneration.objects.bulk_create([CacheGeneration()], ignore_conflicts=True)
+    CacheGeneration.objects.update(number=F("number") + 1, cleared_at=Now())
+    generation: CacheGeneration = CacheGeneration.objects.get()
+    public_id = ids.render("org", current_organization_id())
+    record("cache.clear", public_id, generation=generation.number)
+    tell_cleared(generation.number)
+    return generation
 
 
 def _deploy(wanted: Deployment) -> Deployment:

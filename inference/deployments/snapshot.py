@@ -10,16 +10,14 @@ from typing import Any, cast
 from uuid import UUID
 
 import structlog
-from django.db import connection
 from django.db.models import Model, Q
 from django.utils import timezone
 
+from inference.deployments import caches
 from inference.deployments.entries import (
-    CHANGED,
     KEY_PREFIX,
     PROJECT_PREFIX,
     READY,
-    Entries,
     entries_of_keys,
     entries_of_projects,
 )
@@ -31,13 +29,13 @@ from inference.deployments.limit_entries import (
     with_limits_of_their_own,
 )
 from inference.deployments.valkey import valkey
+from inference.deployments.writing import CHANGED, Entries, hold, write
 from kernel.tenancy.scope import across_tenants, acting_for
 from tenants.access.models import ApiKey
 from tenants.organizations.models import Organization, OrganizationState, Project
 
 # Of each key whose change was told: the names of the entries that its secrets have.
 SECRETS_PREFIX = "lw:snapshot:secrets:"
-LOCK = 7_203_116
 BATCH = 500
 
 log = structlog.get_logger()
@@ -49,14 +47,14 @@ def publish_key(organization_id: UUID, key_id: UUID) -> None:
     Raises `redis.RedisError`.
     """
     with acting_for(organization_id):
-        _lock()
+        hold()
         # Its organization's limits first: no key is ever served without them.
-        _write(entries_of_limits(organization_id))
+        write(entries_of_limits(organization_id))
         entries = entries_of_keys(list(ApiKey.objects.filter(pk=key_id)))
         # What was published of it before, since a row does not remember all the secrets it ever had.
         index = f"{SECRETS_PREFIX}{key_id}"
         before = cast(set[bytes], valkey().smembers(index))
-        _write({**{name.decode(): None for name in before}, **entries})
+        write({**{name.decode(): None for name in before}, **entries})
         valkey().delete(index)
         if living := [name for name, value in entries.items() if value is not None]:
             valkey().sadd(index, *living)
@@ -71,10 +69,10 @@ def publish_keys_of_people(organization_id: UUID, people: Collection[UUID] | Non
     after: UUID | None = None
     while True:
         with acting_for(organization_id):
-            _lock()
+            hold()
             bounded = _rows(ApiKey, after).filter(theirs, revoked_at=None, service_account=None)
             keys = list(bounded[:BATCH])
-            _write(entries_of_keys(keys))
+            write(entries_of_keys(keys))
         if len(keys) < BATCH:
             return
         after = keys[-1].pk
@@ -85,9 +83,9 @@ def publish_projects(organization_id: UUID) -> None:
     after: UUID | None = None
     while True:
         with acting_for(organization_id):
-            _lock()
+            hold()
             projects = list(_rows(Project, after)[:BATCH])
-            _write(entries_of_projects(projects))
+            write(entries_of_projects(projects))
         if len(projects) < BATCH:
             return
         after = projects[-1].pk
@@ -96,33 +94,33 @@ def publish_projects(organization_id: UUID) -> None:
 def publish_project(organization_id: UUID, project_id: UUID) -> None:
     """Publish a project's deployments as they are now. Raises `redis.RedisError`."""
     with acting_for(organization_id):
-        _lock()
-        _write(entries_of_projects(Project.objects.filter(pk=project_id)))
+        hold()
+        write(entries_of_projects(Project.objects.filter(pk=project_id)))
 
 
 def publish_limits(organization_id: UUID) -> None:
     """Publish the limits of an organization as they are now. Raises `redis.RedisError`."""
     with acting_for(organization_id):
-        _lock()
-        _write(entries_of_limits(organization_id))
+        hold()
+        write(entries_of_limits(organization_id))
 
 
 def withdraw(organization_id: UUID) -> None:
     """Take everything of an organization out of the snapshot. Raises `redis.RedisError`."""
     with acting_for(organization_id):
-        _lock()
+        hold()
         gone = {f"{PROJECT_PREFIX}{pk}" for pk in Project.objects.values_list("pk", flat=True)}
         for pk, present, previous in ApiKey.objects.values_list("pk", "secret_hash", "previous_hash"):
             gone |= {KEY_PREFIX + present, KEY_PREFIX + previous}
             valkey().delete(f"{SECRETS_PREFIX}{pk}")
-        _write(dict.fromkeys([*gone, LIMITS_PREFIX + str(organization_id)]))
+        write(dict.fromkeys([*gone, LIMITS_PREFIX + str(organization_id)]))
 
 
 def publish_prices() -> int:
     """Publish the price book as it is now. Raises `redis.RedisError`."""
     with across_tenants():
-        _lock()
-        return _write(entries_of_prices())
+        hold()
+        return write(entries_of_prices())
 
 
 def publish_everything() -> int:
@@ -133,6 +131,7 @@ def publish_everything() -> int:
     changed = publish_prices()
     for organizations in _batches(Organization, "pk"):
         changed += _write_limits([pk for _, pk in organizations])
+        changed += _write_caches([pk for _, pk in organizations])
     for batch in _batches(Project):
         changed += _write_projects(batch)
     for batch in _batches(ApiKey):
@@ -148,11 +147,6 @@ def publish_everything() -> int:
 def is_ready() -> bool:
     """Whether Valkey holds a whole snapshot; it does not after it was wiped. Raises `redis.RedisError`."""
     return bool(valkey().exists(READY))
-
-
-def _lock() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
 
 
 Batch = list[tuple[UUID, UUID]]
@@ -173,21 +167,28 @@ def _batches(kind: type[Model], owner: str = "organization_id") -> Iterator[Batc
 def _write_limits(organization_ids: list[UUID]) -> int:
     """What an organization set itself only its own scope reads; the rest follows from plans, all at once."""
     with across_tenants():
-        _lock()
+        hold()
         own = with_limits_of_their_own(organization_ids)
         others = Organization.objects.filter(pk__in=organization_ids).exclude(pk__in=own)
-        changed = _write(entries_of_plans(list(others.exclude(state=OrganizationState.CLOSED))))
+        changed = write(entries_of_plans(list(others.exclude(state=OrganizationState.CLOSED))))
     for organization_id in own:
         with acting_for(organization_id):
-            _lock()
-            changed += _write(entries_of_limits(organization_id))
+            hold()
+            changed += write(entries_of_limits(organization_id))
     return changed
+
+
+def _write_caches(organization_ids: list[UUID]) -> int:
+    """Only those that differ, since their keys' providers are asked, without the lock."""
+    with across_tenants():
+        differing = caches.differing(organization_ids)
+    return sum(map(caches.publish, differing))
 
 
 def _write_projects(batch: Batch) -> int:
     with across_tenants():
-        _lock()
-        return _write(entries_of_projects(Project.objects.filter(pk__in=[pk for _, pk in batch])))
+        hold()
+        return write(entries_of_projects(Project.objects.filter(pk__in=[pk for _, pk in batch])))
 
 
 def _write_keys(batch: Batch) -> int:
@@ -198,8 +199,8 @@ def _write_keys(batch: Batch) -> int:
     changed = 0
     for organization_id, pks in by_organization.items():
         with acting_for(organization_id):
-            _lock()
-            changed += _write(entries_of_keys(list(ApiKey.objects.filter(pk__in=pks))))
+            hold()
+            changed += write(entries_of_keys(list(ApiKey.objects.filter(pk__in=pks))))
     return changed
 
 
@@ -224,10 +225,10 @@ def _remove_unless_known(prefix: str, names: list[str]) -> int:
         return 0
     idents = [name.removeprefix(prefix) for name in names]
     with across_tenants():
-        _lock()
+        hold()
         known = _known_keys(idents) if prefix == KEY_PREFIX else _known_projects(idents)
         gone: Entries = {prefix + ident: None for ident in idents if ident not in known}
-        return _write(gone)
+        return write(gone)
 
 
 def _known_keys(hashes: list[str]) -> set[str]:
@@ -240,23 +241,3 @@ def _known_keys(hashes: list[str]) -> set[str]:
 def _known_projects(texts: list[str]) -> set[str]:
     wanted = [UUID(text) for text in texts if len(text) == 36]
     return {str(pk) for pk in Project.objects.filter(pk__in=wanted).values_list("pk", flat=True)}
-
-
-def _write(entries: Entries) -> int:
-    """Write what differs and say so to the gateways; answers how many entries that were."""
-    if not entries:
-        return 0
-    names = list(entries)
-    present = cast(list[bytes | None], valkey().mget(names))
-    differing = [name for name, value in zip(names, present, strict=True) if value != entries[name]]
-    pipeline = valkey().pipeline(transaction=False)
-    for name in differing:
-        value = entries[name]
-        if value is None:
-            pipeline.delete(name)
-        else:
-            pipeline.set(name, value)
-        pipeline.publish(CHANGED, name)
-    if differing:
-        pipeline.execute()
-    return len(differing)

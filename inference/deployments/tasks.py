@@ -4,7 +4,7 @@ from uuid import UUID
 
 from celery import shared_task
 
-from inference.deployments import execution, happenings, reconciliation, services, snapshot
+from inference.deployments import caches, execution, happenings, reconciliation, services, snapshot
 from kernel.events.subscribers import Event, subscriber
 from tenants.access.services import grants, keys, roles
 from tenants.limits.services import bounds
@@ -19,6 +19,7 @@ CHANGES = (
     happenings.FAILED,
     happenings.LOST,
     happenings.REBASED,
+    happenings.CHANGED,
 )
 ORGANIZATION_CHANGES = (
     lifecycle.SUSPENDED,
@@ -29,6 +30,7 @@ ORGANIZATION_CHANGES = (
     encryption.REFUSED,
     encryption.RESTORED,
 )
+SECRET_CHANGES = (encryption.ROTATED, encryption.REFUSED, encryption.RESTORED, lifecycle.CLOSED)
 
 
 @subscriber(keys.CREATED, keys.CHANGED, keys.REVOKED, holds_scope=False)
@@ -62,6 +64,31 @@ def publish_project(event: Event, *, organization_id: UUID) -> None:
     """Tell the gateways what a project serves now."""
     if event.project_id is not None:
         snapshot.publish_project(organization_id, event.project_id)
+
+
+@subscriber(keys.CREATED, holds_scope=False)
+def begin_cache(event: Event, *, organization_id: UUID) -> None:
+    """Whoever makes a key is going to ask: from now on their answers can be kept."""
+    caches.begin(organization_id)
+
+
+@subscriber(*SECRET_CHANGES, holds_scope=False)
+def publish_cache(event: Event, *, organization_id: UUID) -> None:
+    """An organization's key is another one, or may not be used: so is its cache."""
+    caches.publish(organization_id)
+
+
+@subscriber(happenings.CACHE_CLEARED, holds_scope=False)
+def empty_cache(event: Event, *, organization_id: UUID) -> None:
+    """Tell the gateways of the new generation, and drop what nobody can read any more."""
+    caches.publish(organization_id)
+    caches.drop_entries(organization_id)
+
+
+@subscriber("tenants.erasure.completed.v1")
+def clear_cache_of_the_erased(event: Event) -> None:
+    """Nobody can look for somebody in what is kept sealed, so all of it goes."""
+    services.clear_cache()
 
 
 @subscriber("tenants.project.created.v1")

@@ -12,6 +12,7 @@ from inference.backends.interface import Timeouts
 from inference.gateway import models
 from inference.gateway.admission import Admission
 from inference.gateway.authentication import Authenticator
+from inference.gateway.cache.answers import AnswerCache
 from inference.gateway.chat import ChatSurface, end_stream_with
 from inference.gateway.completion import Completer
 from inference.gateway.contract import ChatEvent, ChatRequest, GatewayConfig, Principal
@@ -63,12 +64,14 @@ class Gateway:
         )
         self._meter = Meter(self._valkey, Spool(config.spool_dir, max_bytes=config.max_spool_bytes))
         self._admission = Admission(self._valkey, self._snapshot)
+        self._cache = AnswerCache(config, valkey=self._valkey, snapshot=self._snapshot)
         self._completer = Completer(
             config,
             snapshot=self._snapshot,
             directory=self._directory,
             meter=self._meter,
             admission=self._admission,
+            cache=self._cache,
         )
         authenticator = Authenticator(
             self._snapshot, config.api_key_pepper, trusted_proxies=config.trusted_proxies
@@ -83,11 +86,13 @@ class Gateway:
         await self._snapshot.start()
         await self._meter.start()
         await self._admission.start()
+        await self._cache.start()
 
     async def stop(self) -> None:
         """Write the usage that waits, then close every connection. Call it after the last request."""
         await self._meter.stop()
         await self._admission.stop()
+        await self._cache.stop()
         await self._snapshot.stop()
         await self._directory.aclose()
         await self._valkey.aclose()

@@ -4,10 +4,12 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 
 from inference.gateway.authentication import Authenticator, must
+from inference.gateway.cache.wishes import headers_of, wish_of
 from inference.gateway.completion import Completer, Plan
-from inference.gateway.contract import ChatEvent, Finished, GatewayConfig, Token
+from inference.gateway.contract import ChatEvent, Finished, GatewayConfig, Started, Token
 from inference.gateway.faults import GatewayFault, ModelFailed, ModelTimedOut
 from inference.gateway.http import Attended, Exchange
 from inference.gateway.ids import rendered
@@ -27,7 +29,8 @@ class ChatSurface:
         """Answer one request. Raises `GatewayFault`, `ClientLeft`."""
         principal = await self._authenticator.principal(exchange)
         must(principal, "inference.complete")
-        request = parse_chat_request(await exchange.body(self._config))
+        wish = wish_of(exchange.headers)
+        request = replace(parse_chat_request(await exchange.body(self._config)), cache=wish)
         plan = await self._completer.plan(principal, request, request_id=exchange.request_id)
         self._describe(exchange, plan)
         try:
@@ -72,6 +75,8 @@ class ChatSurface:
         async for event in events:
             if type(event) is Token:
                 tokens.append(event)
+            elif type(event) is Started:
+                self._tell_cache(exchange, event)
             elif type(event) is Finished:
                 finished = event
         if finished is None:
@@ -118,7 +123,14 @@ class ChatSurface:
             opening.cancel()
             await asyncio.gather(opening, return_exceptions=True)
             raise
-        await opening
+        started = await opening
+        if type(started) is Started:
+            self._tell_cache(exchange, started)
+
+    @staticmethod
+    def _tell_cache(exchange: Exchange, started: Started) -> None:
+        exchange.extra_headers += headers_of(started)
+        exchange.facts["cache"] = started.cache
 
 
 async def end_stream_with(exchange: Exchange, fault: GatewayFault) -> None:

@@ -13,6 +13,8 @@ from inference.backends.faults import BackendFault
 from inference.backends.interface import BackendStream, End, GenerationCall, Piece
 from inference.gateway.admission import Admission, Need, Reservation
 from inference.gateway.authentication import must, refuse
+from inference.gateway.cache.answers import AnswerCache, Opened
+from inference.gateway.cache.naming import Question
 from inference.gateway.contract import (
     ChatEvent,
     ChatRequest,
@@ -77,9 +79,10 @@ class Completer:
         directory: BackendDirectory,
         meter: Meter,
         admission: Admission,
+        cache: AnswerCache,
     ) -> None:
         self._config, self._snapshot, self._directory, self._meter = config, snapshot, directory, meter
-        self._admission = admission
+        self._admission, self._cache = admission, cache
         self._running = 0
 
     async def deployment(self, principal: Principal, model: str) -> Deployment:
@@ -158,7 +161,7 @@ class Completer:
         )
         ledger.prompt_tokens = plan.prompt_tokens
         ledger.reservation = plan.reservation
-        generation = _Generation(plan, ledger, self._directory)
+        generation = _Generation(plan, ledger, self._directory, self._cache)
         self._running += 1
         events = generation.events()
         try:
@@ -191,8 +194,8 @@ def may_use(principal: Principal, project: ProjectEntry | None, model: str) -> b
 class _Generation:
     """One plan under way."""
 
-    def __init__(self, plan: Plan, ledger: Ledger, directory: BackendDirectory) -> None:
-        self._plan, self._ledger = plan, ledger
+    def __init__(self, plan: Plan, ledger: Ledger, directory: BackendDirectory, cache: AnswerCache) -> None:
+        self._plan, self._ledger, self._cache = plan, ledger, cache
         self._backend = directory.at(plan.deployment.backend)
         self._stream: BackendStream | None = None
         self._stops = StopFilter(plan.request.stop) if plan.request.stop else None
@@ -200,7 +203,9 @@ class _Generation:
 
     async def events(self) -> AsyncGenerator[Started | Token, None]:
         """`Started` and tokens; afterwards `reason` and the ledger are final."""
-        stream = self._stream = await self._backend.open(self._plan.call)
+        opened = await self._open()
+        stream = self._stream = opened.stream
+        self._ledger.cache = opened.outcome
         if stream.served_by is not None and stream.served_by != self._plan.deployment.served_as:
             self._reject(AdapterMismatch("Another model than the one asked for answered; it is not shown."))
         event = await stream.next()
@@ -208,7 +213,7 @@ class _Generation:
             self._reject(
                 UnsupportedParameter("'logprobs' is not supported with this model.", param="logprobs")
             )
-        yield self._started()
+        yield self._started(opened)
         while isinstance(event, Piece):
             self._ledger.count()
             if (token := self._token(event)) is not None:
@@ -222,6 +227,13 @@ class _Generation:
         if self._stops is not None and (rest := self._stops.rest()):
             yield Token(rest)
 
+    async def _open(self) -> Opened:
+        plan, principal = self._plan, self._plan.principal
+        question = Question(principal.project_id, plan.deployment, plan.call)
+        return await self._cache.open(
+            principal.organization_id, question, plan.request.cache, self._backend.open
+        )
+
     def _reject(self, fault: GatewayFault) -> NoReturn:
         """Nothing of this generation is shown, so nothing of it is billed."""
         if self._stream is not None:
@@ -229,7 +241,7 @@ class _Generation:
             self._stream = None
         raise fault
 
-    def _started(self) -> Started:
+    def _started(self, opened: Opened) -> Started:
         plan = self._plan
         return Started(
             request_id=str(plan.request_id),
@@ -238,6 +250,8 @@ class _Generation:
             deployment_id=plan.deployment.deployment_id,
             model_version_id=plan.deployment.model_version_id,
             digest=plan.deployment.digest,
+            cache=opened.outcome,
+            age_seconds=opened.age_seconds,
         )
 
     def _token(self, piece: Piece) -> Token | None:

@@ -9,6 +9,9 @@ from kernel.addresses import Network
 
 Role = Literal["system", "user", "assistant"]
 FinishReason = Literal["stop", "length"]
+# What a caller wants of the cache: `anew` keeps what is kept unasked, and gives nothing that was kept.
+CacheWish = Literal["auto", "use", "bypass", "refresh", "anew"]
+CacheOutcome = Literal["hit", "miss", "off"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +41,10 @@ class GatewayConfig:
     max_body_bytes: int = 4 * 1024 * 1024
     max_concurrent_requests: int = 1024
     max_spool_bytes: int = 64 * 1024 * 1024
+    cache_seconds: float = 24 * 3600.0
+    cache_wait_seconds: float = 2.0
+    cache_organization_bytes: int = 64 * 1024 * 1024
+    cache_memory_bytes: int = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +102,7 @@ class ChatRequest:
     stream: bool = False
     include_usage: bool = False
     surface: str = "chat.completions"
+    cache: CacheWish = "auto"
 
 
 @dataclass(frozen=True)
@@ -107,7 +115,10 @@ class Usage:
 
 @dataclass(frozen=True, kw_only=True)
 class Started:
-    """The model has produced its first token; which model, by digest, is settled. Always the first event."""
+    """The model has produced its first token; which model, by digest, is settled. Always the first event.
+
+    A `hit` was made `age_seconds` ago.
+    """
 
     request_id: str
     created: int
@@ -115,6 +126,8 @@ class Started:
     deployment_id: str
     model_version_id: str
     digest: str
+    cache: CacheOutcome = "off"
+    age_seconds: int = 0
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The serving snapshot's entries, read once per change into frozen objects."""
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ KEY_PREFIX = "lw:snapshot:key:"
 PROJECT_PREFIX = "lw:snapshot:project:"
 LIMITS_PREFIX = "lw:snapshot:limits:"
 PRICES = "lw:snapshot:prices"
+CACHE_PREFIX = "lw:snapshot:cache:"
 
 
 class UnreadableEntry(Exception):
@@ -84,6 +86,7 @@ class Deployment:
     adds_bos: bool = False
     base_model: str = ""
     restricted: bool = False
+    caches: bool = True
 
     @property
     def served_as(self) -> str:
@@ -123,7 +126,16 @@ class ProjectEntry:
         return [one for one in self.deployments.values() if one.is_for(principal)]
 
 
-Entry = KeyEntry | ProjectEntry | LimitsEntry | PricesEntry
+@dataclass(frozen=True)
+class CacheEntry:
+    """An organization's cache secret, sealed for the gateways. A new generation empties the cache."""
+
+    organization_id: str
+    generation: int
+    sealed: bytes
+
+
+Entry = KeyEntry | ProjectEntry | LimitsEntry | PricesEntry | CacheEntry
 
 
 def read_entry(name: str, value: bytes | str) -> Entry:
@@ -134,6 +146,8 @@ def read_entry(name: str, value: bytes | str) -> Entry:
             return read_limits(document)
         if name == PRICES:
             return read_prices(document)
+        if name.startswith(CACHE_PREFIX):
+            return _cache(document)
         return _key(document) if name.startswith(KEY_PREFIX) else _project(document)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnreadableEntry(f"{name}: {type(error).__name__}") from error
@@ -167,6 +181,11 @@ def _project(document: dict[str, Any]) -> ProjectEntry:
     )
 
 
+def _cache(document: dict[str, Any]) -> CacheEntry:
+    sealed = base64.b64decode(document["sealed"], validate=True)
+    return CacheEntry(str(document["organization_id"]), int(document["generation"]), sealed)
+
+
 def _refusal(document: dict[str, Any]) -> Refusal | None:
     refusal = document.get("refusal")
     if not refusal:
@@ -195,5 +214,6 @@ def _deployment(document: dict[str, Any]) -> Deployment:
         special_tokens=tuple(document.get("special_tokens") or ()),
         adds_bos=bool(document.get("adds_bos", False)),
         restricted=bool(document.get("restricted", False)),
+        caches=bool(document.get("caches", True)),
         base_model=str(document.get("base_model") or ""),
     )

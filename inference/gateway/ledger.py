@@ -8,7 +8,7 @@ import structlog
 
 from inference.backends.faults import BackendFault
 from inference.gateway.admission import Reservation
-from inference.gateway.contract import FinishReason, Principal, Usage
+from inference.gateway.contract import CacheOutcome, FinishReason, Principal, Usage
 from inference.gateway.entries import Deployment
 from inference.gateway.metering import Meter
 from inference.gateway.usage import Status, UsageRecord
@@ -28,6 +28,7 @@ class Ledger:
         self.prompt_tokens: int | None = None
         self.completion_tokens = 0
         self.reservation: Reservation | None = None
+        self.cache: CacheOutcome = "off"
 
     def count(self, tokens: int = 1) -> None:
         """Tokens have arrived from the model."""
@@ -48,7 +49,9 @@ class Ledger:
             return None
         self._settled = True
         if self.reservation is not None:
-            self.reservation.settle(self.prompt_tokens or 0, self.completion_tokens)
+            self.reservation.settle(
+                self.prompt_tokens or 0, self.completion_tokens, generated=self.cache != "hit"
+            )
         principal, deployment = self._principal, self._deployment
         record = UsageRecord(
             request_id=request_id,
@@ -68,6 +71,7 @@ class Ledger:
             started_at=self._started_at,
             first_token_ms=self._first_token_ms,
             duration_ms=self._elapsed_ms(),
+            cache=self.cache,
         )
         return self._meter.record(record)
 

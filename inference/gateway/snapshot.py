@@ -16,12 +16,14 @@ from redis.exceptions import RedisError
 
 from inference.gateway.bounds import LimitsEntry, PricesEntry
 from inference.gateway.entries import (
+    CACHE_PREFIX,
     CHANGED,
     KEY_PREFIX,
     LIMITS_PREFIX,
     PRICES,
     PROJECT_PREFIX,
     READY,
+    CacheEntry,
     Entry,
     KeyEntry,
     ProjectEntry,
@@ -89,6 +91,11 @@ class Snapshot:
         """What models cost, None if nothing does. Raises `SnapshotUnavailable`."""
         entry = await self._get(PRICES)
         return entry if isinstance(entry, PricesEntry) else None
+
+    async def cache(self, organization_id: str) -> CacheEntry | None:
+        """An organization's cache secret, None if it has none. Raises `SnapshotUnavailable`."""
+        entry = await self._get(CACHE_PREFIX + organization_id)
+        return entry if isinstance(entry, CacheEntry) else None
 
     @property
     def listening(self) -> bool:

@@ -5,6 +5,8 @@ from typing import Literal
 
 import orjson
 
+from inference.gateway.contract import CacheOutcome
+
 Status = Literal["completed", "cancelled", "failed"]
 
 
@@ -29,6 +31,7 @@ class UsageRecord:
     started_at: float
     first_token_ms: float | None
     duration_ms: float
+    cache: CacheOutcome = "off"
 
     def encoded(self) -> bytes:
         """JSON on one line."""

@@ -3,6 +3,8 @@
 from kernel.webhooks.catalogue import PublicEvent, publish
 
 EVENTS = {
+    "inference.cache.cleared.v1": "The cache of answers was emptied.",
+    "inference.deployment.changed.v1": "Whether a deployment's answers may be kept was changed.",
     "inference.deployment.created.v1": "A deployment was made.",
     "inference.deployment.failed.v1": "A deployment could not be brought up.",
     "inference.deployment.ready.v1": "A deployment answers.",

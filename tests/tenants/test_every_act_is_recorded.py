@@ -107,6 +107,7 @@ def bodies(ids: dict[str, str]) -> dict[str, Any]:
         "DELETE /api/v1/compliance/retention": {"kind": "conversations"},
         "PUT /api/v1/files/{file_id}/provenance": {"processing_purpose": "Support"},
         "POST /api/v1/conversations": {"model": BASE},
+        "PUT /api/v1/deployments/{deployment_id}/cache": {"caches": False},
         "PATCH /api/v1/conversations/{conversation_id}": {"title": "A title"},
         "PUT /api/v1/grants": {"object": file, "subject": ids["other"], "actions": ["file.read"]},
         "DELETE /api/v1/grants": {"object": file, "subject": ids["other"]},

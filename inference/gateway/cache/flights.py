@@ -1,0 +1,153 @@
+"""One generation, or one look into the cache, that several callers follow at the same time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from inference.backends.interface import BackendStream, End, Piece
+from inference.gateway.cache.recording import Recording
+
+Opener = Callable[[], Awaitable[BackendStream | Recording]]
+
+
+class Abandoned(Exception):
+    """Everybody left before the end."""
+
+
+class Flight:
+    """Runs in a task of its own as long as anybody follows; `land` is called with what became of it.
+
+    Whoever joins gets every event from the first on, at their own pace. What `opener` or the generation
+    raises is raised to each follower.
+    """
+
+    def __init__(self, opener: Opener, land: Callable[["Flight"], None]) -> None:
+        self._opener, self._land = opener, land
+        self._followers, self._landed = 0, False
+        self._moved = asyncio.Event()
+        self._stream: BackendStream | None = None
+        self.is_open = False
+        self.recording: Recording | None = None
+        self.served_by: str | None = None
+        self.pieces: list[Piece] = []
+        self.end: End | None = None
+        self.fault: Exception | None = None
+        self.task = asyncio.create_task(self._fly(), name="gateway-cache-flight")
+
+    async def join(self) -> "Follower":
+        """Follow it; returns once it is open. Raises what opening it raised."""
+        self._followers += 1
+        try:
+            while not self.is_open and self.fault is None:
+                await self._moved.wait()
+            self.check()
+        except BaseException:
+            self.leave()
+            raise
+        return Follower(self)
+
+    async def move(self) -> None:
+        """Wait until there is something new."""
+        await self._moved.wait()
+
+    def check(self) -> None:
+        """Raise what the generation raised."""
+        if self.fault is not None:
+            raise self.fault.with_traceback(None)
+
+    def leave(self) -> int:
+        """One follower goes; the last one ends the generation. Returns how many tokens nobody had taken."""
+        self._followers -= 1
+        if self._followers or self.end is not None or self.fault is not None:
+            return 0
+        self.fault = Abandoned()
+        self.task.cancel()
+        return self._finish()
+
+    async def _fly(self) -> None:
+        try:
+            found = await self._opener()
+            if isinstance(found, Recording):
+                self._replay(found)
+            else:
+                await self._follow(found)
+        except Exception as fault:
+            # Each follower raises it where it waits.
+            self.fault = fault
+        finally:
+            self._finish()
+
+    def _replay(self, recording: Recording) -> None:
+        self.recording, self.served_by = recording, recording.served_by
+        self.pieces, self.end = list(recording.pieces), recording.end
+        self.is_open = True
+
+    async def _follow(self, stream: BackendStream) -> None:
+        self._stream, self.served_by = stream, stream.served_by
+        self.is_open = True
+        self._stir()
+        while True:
+            event = await stream.next()
+            if isinstance(event, End):
+                self.end = event
+                return
+            self.pieces.append(event)
+            self._stir()
+
+    def _stir(self) -> None:
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()
+
+    def _finish(self) -> int:
+        """Let go of the server and say what became of it, once; returns what the server had sent besides."""
+        stream, self._stream = self._stream, None
+        untaken = stream.close() if stream is not None else 0
+        if not self._landed:
+            self._landed = True
+            self._land(self)
+        self._stir()
+        return untaken
+
+
+class Follower:
+    """A flight as one caller sees it: a `BackendStream`."""
+
+    def __init__(self, flight: Flight) -> None:
+        self._flight, self._place, self._left = flight, 0, False
+        self.served_by = flight.served_by
+
+    async def next(self) -> Piece | End:
+        """The next event; see `BackendStream`."""
+        flight = self._flight
+        while True:
+            if self._place < len(flight.pieces):
+                self._place += 1
+                return flight.pieces[self._place - 1]
+            if flight.end is not None:
+                return flight.end
+            flight.check()
+            await flight.move()
+
+    def close(self) -> int:
+        """Leave; see `BackendStream`. Of a kept answer nothing had arrived that was not taken."""
+        if self._left:
+            return 0
+        self._left = True
+        flight = self._flight
+        untaken = 0 if flight.recording is not None else len(flight.pieces) - self._place
+        return untaken + flight.leave()
+
+
+class Replay:
+    """A kept answer as a `BackendStream`."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._pieces, self._end = iter(recording.pieces), recording.end
+        self.served_by = recording.served_by
+
+    async def next(self) -> Piece | End:
+        """The next event."""
+        return next(self._pieces, self._end)
+
+    def close(self) -> int:
+        """Nothing is under way."""
+        return 0
