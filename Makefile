@@ -41,7 +41,7 @@ test-all: console browser
 bench: console
 	$(BIN)/python -m tests.benchmarks
 
-# One of them: `make bench-stack`, `make bench-gateway`, `make bench-streams`, `make bench-trust`, `make bench-access`.
+# One of them: `make bench-stack`, `make bench-gateway`, `make bench-cache`, `make bench-streams`, `make bench-trust`, `make bench-access`.
 bench-%: console
 	$(BIN)/python -m tests.benchmarks.$*
 

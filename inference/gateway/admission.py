@@ -22,8 +22,6 @@ from inference.gateway.bounds import (
     CONCURRENT_STREAMS,
     REQUESTS_PER_MINUTE,
     SPEND_PER_MONTH,
-    TOKENS_PER_DAY,
-    TOKENS_PER_MINUTE,
     Bound,
     PricesEntry,
     bounds_met,
@@ -95,12 +93,9 @@ class Reservation:
         """`x-ratelimit-…`, as OpenAI's clients read them."""
         return headers_of([wish.bound for wish in self.wishes], self.told)
 
-    def settle(self, prompt_tokens: int, answer_tokens: int, *, generated: bool = True) -> None:
-        """Put what was really used in the place of what was reserved. Later calls do nothing.
-
-        Tokens that no model generated for it (`generated` false) count towards spend only.
-        """
-        self.admission.settle(self, prompt_tokens, answer_tokens, generated=generated)
+    def settle(self, prompt_tokens: int, answer_tokens: int) -> None:
+        """Put what was really used in the place of what was reserved. Later calls do nothing."""
+        self.admission.settle(self, prompt_tokens, answer_tokens)
 
 
 class Admission:
@@ -169,19 +164,12 @@ class Admission:
         self._held.add(held)
         return held
 
-    def settle(
-        self, held: Reservation, prompt_tokens: int, answer_tokens: int, *, generated: bool = True
-    ) -> None:
+    def settle(self, held: Reservation, prompt_tokens: int, answer_tokens: int) -> None:
         """See `Reservation.settle`."""
         if held not in self._held:
             return
         self._held.discard(held)
-        real = [
-            _real(wish, held, prompt_tokens, answer_tokens)
-            if generated or wish.bound.kind not in _COUNTED_BY_TOKENS
-            else 0
-            for wish in held.wishes
-        ]
+        real = [_real(wish, held, prompt_tokens, answer_tokens) for wish in held.wishes]
         for wish, amount in zip(held.wishes, real, strict=True):
             self._memory.settle(wish.key, wish.bound.kind, wish.amount, amount)
         self._adopt(self._write_settlement(held, real))
@@ -249,7 +237,6 @@ class Admission:
 
 
 _COUNTED_BY_ONE = frozenset({REQUESTS_PER_MINUTE, CONCURRENT_STREAMS})
-_COUNTED_BY_TOKENS = frozenset({TOKENS_PER_MINUTE, TOKENS_PER_DAY})
 
 
 def _by_counter(bounds: Any) -> list[Bound]:

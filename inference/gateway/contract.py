@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+from inference.gateway.usage import CacheOutcome
 from kernel.addresses import Network
 
 Role = Literal["system", "user", "assistant"]
 FinishReason = Literal["stop", "length"]
 # What a caller wants of the cache: `anew` keeps what is kept unasked, and gives nothing that was kept.
 CacheWish = Literal["auto", "use", "bypass", "refresh", "anew"]
-CacheOutcome = Literal["hit", "miss", "off"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,10 @@ import structlog
 
 from inference.backends.faults import BackendFault
 from inference.gateway.admission import Reservation
-from inference.gateway.contract import CacheOutcome, FinishReason, Principal, Usage
+from inference.gateway.contract import FinishReason, Principal, Usage
 from inference.gateway.entries import Deployment
 from inference.gateway.metering import Meter
-from inference.gateway.usage import Status, UsageRecord
+from inference.gateway.usage import CacheOutcome, Status, UsageRecord
 
 log = structlog.get_logger("inference.gateway")
 
@@ -49,9 +49,9 @@ class Ledger:
             return None
         self._settled = True
         if self.reservation is not None:
-            self.reservation.settle(
-                self.prompt_tokens or 0, self.completion_tokens, generated=self.cache != "hit"
-            )
+            # What was kept uses nothing: only what a model generates counts towards limits of tokens and spend.
+            generated = self.cache != "hit"
+            self.reservation.settle(generated * (self.prompt_tokens or 0), generated * self.completion_tokens)
         principal, deployment = self._principal, self._deployment
         record = UsageRecord(
             request_id=request_id,

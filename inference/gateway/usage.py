@@ -5,9 +5,8 @@ from typing import Literal
 
 import orjson
 
-from inference.gateway.contract import CacheOutcome
-
 Status = Literal["completed", "cancelled", "failed"]
+CacheOutcome = Literal["hit", "miss", "off"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +30,7 @@ class UsageRecord:
     started_at: float
     first_token_ms: float | None
     duration_ms: float
-    cache: CacheOutcome = "off"
+    cache: CacheOutcome | None = None
 
     def encoded(self) -> bytes:
         """JSON on one line."""

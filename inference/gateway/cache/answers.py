@@ -24,9 +24,10 @@ from inference.gateway.cache.secret import CacheKeys
 from inference.gateway.cache.sketch import Sketch
 from inference.gateway.cache.store import Store
 from inference.gateway.cache.wishes import way_of
-from inference.gateway.contract import CacheOutcome, CacheWish, GatewayConfig
+from inference.gateway.contract import CacheWish, GatewayConfig
 from inference.gateway.scripts import Unreachable
 from inference.gateway.snapshot import Snapshot
+from inference.gateway.usage import CacheOutcome
 
 # What saves fewer tokens than this is generated again sooner than it is found.
 MIN_TOKENS_SAVED = 4.0
