@@ -49,7 +49,7 @@ class Ledger:
             return None
         self._settled = True
         if self.reservation is not None:
-            # What was kept uses nothing: only what a model generates counts towards limits of tokens and spend.
+            # Only what a model generates counts towards limits of tokens and spend; what was kept does not.
             generated = self.cache != "hit"
             self.reservation.settle(generated * (self.prompt_tokens or 0), generated * self.completion_tokens)
         principal, deployment = self._principal, self._deployment

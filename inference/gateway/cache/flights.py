@@ -39,7 +39,8 @@ class Flight:
         try:
             while not self.is_open and self.fault is None:
                 await self._moved.wait()
-            self.check()
+            if not self.is_open:
+                self.check()
         except BaseException:
             self.leave()
             raise

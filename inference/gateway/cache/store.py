@@ -7,6 +7,7 @@ All keys of an organization have one hash slot: `lw:cache:{organization}:entry:N
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import structlog
@@ -77,16 +78,15 @@ class Store:
         """Whether entries would soon have to go for new ones."""
         return used_bytes > self._organization_bytes * 3 // 4
 
-    async def _run(self, script: str, keys: list[str], arguments: list[object]) -> list[bytes]:
+    async def _run(self, script: str, keys: list[str], arguments: list[object]) -> Any:
         if time.monotonic() < self._away_until:
             raise Unreachable
         try:
-            answer: list[bytes] = await self._scripts.run(script, keys, arguments)
+            return await self._scripts.run(script, keys, arguments)
         except (Unreachable, RedisError) as fault:
             self._away_until = time.monotonic() + _REST_SECONDS
             log.warning("cache_unreachable", error=str(fault) or type(fault).__name__)
             raise Unreachable from fault
-        return answer
 
 
 def _root(organization_id: str) -> str:
