@@ -129,26 +129,30 @@ class Follower:
             await flight.move()
 
     def close(self) -> int:
-        """Leave; see `BackendStream`. Of a kept answer nothing had arrived that was not taken."""
+        """Leave; see `BackendStream`."""
         if self._left:
             return 0
         self._left = True
-        flight = self._flight
-        untaken = 0 if flight.recording is not None else len(flight.pieces) - self._place
-        return untaken + flight.leave()
+        return len(self._flight.pieces) - self._place + self._flight.leave()
 
 
 class Replay:
-    """A kept answer as a `BackendStream`."""
+    """A kept answer as a `BackendStream`: everything of it has arrived."""
 
     def __init__(self, recording: Recording) -> None:
-        self._pieces, self._end = iter(recording.pieces), recording.end
+        self._recording, self._place = recording, 0
         self.served_by = recording.served_by
 
     async def next(self) -> Piece | End:
         """The next event."""
-        return next(self._pieces, self._end)
+        pieces, place = self._recording.pieces, self._place
+        if place == len(pieces):
+            return self._recording.end
+        self._place = place + 1
+        return pieces[place]
 
     def close(self) -> int:
-        """Nothing is under way."""
-        return 0
+        """How much of it was not taken."""
+        untaken = len(self._recording.pieces) - self._place
+        self._place = len(self._recording.pieces)
+        return untaken

@@ -2,14 +2,31 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
 
-from tests.inference.gateway.house import House, Tenant
+from tests.inference.gateway.fake_tgi import Script
+from tests.inference.gateway.house import House, Tenant, ValkeyServer, opened
 
 _OWN = re.compile(r'chatcmpl-[0-9a-f]{32}|"created":\d+')
+
+
+IN_VALKEY_ONLY = {"cache_memory_bytes": 0}
+
+
+@asynccontextmanager
+async def caching(
+    server: ValkeyServer, folder: Path, script: Script, **settings: Any
+) -> AsyncIterator[House]:
+    """A house whose tenant has a cache, and whose model gives this answer."""
+    async with opened(server, folder, **settings) as house:
+        await house.publisher.cache(house.tenant)
+        house.tgi.script = script
+        yield house
 
 
 def outcome(answer: httpx.Response) -> str:

@@ -7,27 +7,31 @@ from typing import Any
 
 import pytest
 
-from tests.inference.gateway.asking import ask, ask_and_keep, kept, outcome, without_own
+from tests.inference.gateway.asking import (
+    IN_VALKEY_ONLY,
+    ask,
+    ask_and_keep,
+    caching,
+    kept,
+    outcome,
+    without_own,
+)
 from tests.inference.gateway.fake_tgi import Script
-from tests.inference.gateway.house import House, Tenant, ValkeyServer, deployment, opened
+from tests.inference.gateway.house import House, Tenant, ValkeyServer, deployment
 
 ANSWER = ["Hé", "llo", " 🌍", " and", " good", " night"]
 
 
 @pytest.fixture
 async def house(valkey_server: ValkeyServer, tmp_path: Path) -> AsyncIterator[House]:
-    async with opened(valkey_server, tmp_path) as house:
-        await house.publisher.cache(house.tenant)
-        house.tgi.script = Script(tokens=ANSWER)
+    async with caching(valkey_server, tmp_path, Script(tokens=ANSWER)) as house:
         yield house
 
 
 @pytest.fixture
 async def forgetful(valkey_server: ValkeyServer, tmp_path: Path) -> AsyncIterator[House]:
     """Keeps entries in Valkey only."""
-    async with opened(valkey_server, tmp_path, cache_memory_bytes=0) as house:
-        await house.publisher.cache(house.tenant)
-        house.tgi.script = Script(tokens=ANSWER)
+    async with caching(valkey_server, tmp_path, Script(tokens=ANSWER), **IN_VALKEY_ONLY) as house:
         yield house
 
 
@@ -40,26 +44,30 @@ async def second_tenant(house: House) -> Tenant:
     return tenant
 
 
-@pytest.mark.parametrize("where", ["house", "forgetful"])
+@pytest.mark.parametrize("settings", [{}, IN_VALKEY_ONLY])
 @pytest.mark.parametrize("shape", [{}, {"stream": True, "stream_options": {"include_usage": True}}])
 @pytest.mark.parametrize(
     "more", [{}, {"logprobs": True}, {"logprobs": True, "top_logprobs": 2}, {"stop": ["ood"]}]
 )
 async def test_a_hit_is_the_miss_byte_for_byte(
-    where: str, shape: dict[str, Any], more: dict[str, Any], request: pytest.FixtureRequest
+    settings: dict[str, Any],
+    shape: dict[str, Any],
+    more: dict[str, Any],
+    valkey_server: ValkeyServer,
+    tmp_path: Path,
 ) -> None:
-    house: House = request.getfixturevalue(where)
-    backend = {"kind": "tgi", "url": house.tgi.url, "features": ["top_logprobs"]}
-    await house.publisher.project(house.tenant, deployment(house.tgi.url, backend=backend))
-    house.tgi.script = Script(tokens=ANSWER, top=[("a", -0.25), ("b", -3.5)])
-    first = await ask_and_keep(house, **shape, **more)
-    second = await ask(house, **shape, **more)
-    assert outcome(second) == "hit"
-    assert "age" not in first.headers
-    assert 0 <= int(second.headers["age"]) < 5
-    assert without_own(second) == without_own(first)
-    assert second.text != first.text
-    assert len(house.tgi.seen) == 1
+    script = Script(tokens=ANSWER, top=[("a", -0.25), ("b", -3.5)])
+    async with caching(valkey_server, tmp_path, script, **settings) as house:
+        backend = {"kind": "tgi", "url": house.tgi.url, "features": ["top_logprobs"]}
+        await house.publisher.project(house.tenant, deployment(house.tgi.url, backend=backend))
+        first = await ask_and_keep(house, **shape, **more)
+        second = await ask(house, **shape, **more)
+        assert outcome(second) == "hit"
+        assert "age" not in first.headers
+        assert 0 <= int(second.headers["age"]) < 5
+        assert without_own(second) == without_own(first)
+        assert second.text != first.text
+        assert len(house.tgi.seen) == 1
 
 
 async def test_what_was_streamed_is_given_whole_and_the_other_way_round(house: House) -> None:

@@ -2,32 +2,22 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from inference.gateway.application import Gateway
-from tests.inference.gateway.asking import ask, kept, outcome, until, without_own
+from tests.inference.gateway.asking import ask, caching, kept, outcome, until, without_own
 from tests.inference.gateway.fake_tgi import Script
-from tests.inference.gateway.house import House, ValkeyServer, config, opened, served
+from tests.inference.gateway.house import House, ValkeyServer, config, served
 
 TOKENS = [f"t{number} " for number in range(30)]
 
 
-@asynccontextmanager
-async def caching(server: ValkeyServer, folder: Path, **settings: Any) -> AsyncIterator[House]:
-    async with opened(server, folder, **settings) as house:
-        await house.publisher.cache(house.tenant)
-        house.tgi.script = Script(tokens=TOKENS, delay=0.02)
-        yield house
-
-
 @pytest.fixture
 async def house(valkey_server: ValkeyServer, tmp_path: Path) -> AsyncIterator[House]:
-    async with caching(valkey_server, tmp_path) as house:
+    async with caching(valkey_server, tmp_path, Script(tokens=TOKENS, delay=0.02)) as house:
         yield house
 
 
@@ -66,8 +56,13 @@ async def test_who_comes_late_gets_everything_from_the_first_token_on(house: Hou
 
 
 async def test_the_first_may_leave_and_the_others_get_their_answer(house: House) -> None:
-    first = asyncio.create_task(leave_after(house, 3))
-    await asyncio.sleep(0.1)
+    house.tgi.script = Script(tokens=TOKENS, delay=0.05)
+    first = asyncio.create_task(leave_after(house, 15))
+
+    async def begun() -> bool:
+        return bool(house.tgi.seen)
+
+    await until(begun)
     second = asyncio.create_task(ask(house))
     await first
     answer = await second
@@ -76,7 +71,7 @@ async def test_the_first_may_leave_and_the_others_get_their_answer(house: House)
     assert not house.tgi.seen[0].aborted
     left, stayed = sorted(await house.records(2), key=lambda record: record["completion_tokens"])
     assert (left["status"], left["cache"]) == ("cancelled", "miss")
-    assert 3 <= left["completion_tokens"] < len(TOKENS)
+    assert 15 <= left["completion_tokens"] < len(TOKENS)
     assert (stayed["status"], stayed["cache"]) == ("completed", "hit")
 
 
@@ -154,7 +149,9 @@ async def test_two_processes_share_one_generation(house: House, tmp_path: Path) 
 
 
 async def test_a_process_waits_for_another_only_a_little(valkey_server: ValkeyServer, tmp_path: Path) -> None:
-    async with caching(valkey_server, tmp_path, cache_wait_seconds=0.3) as house:
+    async with caching(
+        valkey_server, tmp_path, Script(tokens=TOKENS, delay=0.02), cache_wait_seconds=0.3
+    ) as house:
         house.tgi.script = Script(tokens=TOKENS, delay=0.1)
         settings = config(valkey_server.url, tmp_path / "second", cache_wait_seconds=0.3)
         async with served(Gateway(settings)) as url:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +9,18 @@ import pytest
 from structlog.testing import capture_logs
 
 from inference.gateway.application import Gateway
-from tests.inference.gateway.asking import ask, ask_and_keep, kept, outcome, until, without_own
+from tests.inference.gateway.asking import (
+    IN_VALKEY_ONLY,
+    ask,
+    ask_and_keep,
+    caching,
+    kept,
+    outcome,
+    until,
+    without_own,
+)
 from tests.inference.gateway.fake_tgi import Script
-from tests.inference.gateway.house import House, Tenant, ValkeyServer, config, deployment, opened, served
+from tests.inference.gateway.house import House, Tenant, ValkeyServer, config, deployment, served
 
 # They start processes of their own.
 pytestmark = pytest.mark.services
@@ -20,18 +28,10 @@ pytestmark = pytest.mark.services
 ANSWER = ["some", "thing", " that", " is", " kept", "."]
 
 
-@asynccontextmanager
-async def caching(server: ValkeyServer, folder: Path, **settings: Any) -> AsyncIterator[House]:
-    async with opened(server, folder, **settings) as house:
-        await house.publisher.cache(house.tenant)
-        house.tgi.script = Script(tokens=ANSWER)
-        yield house
-
-
 @pytest.fixture
 async def house(valkey_server: ValkeyServer, tmp_path: Path) -> AsyncIterator[House]:
     """Keeps entries in Valkey only, so that each is read again."""
-    async with caching(valkey_server, tmp_path, cache_memory_bytes=0) as house:
+    async with caching(valkey_server, tmp_path, Script(tokens=ANSWER), **IN_VALKEY_ONLY) as house:
         yield house
 
 
@@ -84,7 +84,7 @@ async def test_an_entry_in_the_place_of_another_is_a_miss(house: House) -> None:
 async def test_a_new_generation_begins_with_nothing_at_once(
     valkey_server: ValkeyServer, tmp_path: Path, memory: int
 ) -> None:
-    async with caching(valkey_server, tmp_path, cache_memory_bytes=memory) as house:
+    async with caching(valkey_server, tmp_path, Script(tokens=ANSWER), cache_memory_bytes=memory) as house:
         await ask_and_keep(house)
         await house.publisher.cache(house.tenant, generation=2)
         await asyncio.sleep(0.1)
@@ -136,7 +136,7 @@ async def test_another_process_gives_what_this_one_kept(house: House, tmp_path: 
 async def test_with_valkey_away_requests_go_on_without_the_cache(
     own_valkey: ValkeyServer, tmp_path: Path
 ) -> None:
-    async with caching(own_valkey, tmp_path) as house:
+    async with caching(own_valkey, tmp_path, Script(tokens=ANSWER)) as house:
         await ask_and_keep(house, "before")
         own_valkey.stop()
         assert outcome(await ask(house, "meanwhile")) == "off"
@@ -154,7 +154,9 @@ async def test_an_organizations_entries_stay_within_its_bytes_and_the_oldest_go_
     valkey_server: ValkeyServer, tmp_path: Path
 ) -> None:
     most = 4000
-    async with caching(valkey_server, tmp_path, cache_memory_bytes=0, cache_organization_bytes=most) as house:
+    async with caching(
+        valkey_server, tmp_path, Script(tokens=ANSWER), **IN_VALKEY_ONLY, cache_organization_bytes=most
+    ) as house:
         other = Tenant.new()
         await house.publisher.key(other)
         await house.publisher.project(other, deployment(house.tgi.url))
@@ -180,7 +182,9 @@ async def test_an_organizations_entries_stay_within_its_bytes_and_the_oldest_go_
 async def test_where_there_is_little_room_only_what_is_asked_again_is_kept(
     valkey_server: ValkeyServer, tmp_path: Path
 ) -> None:
-    async with caching(valkey_server, tmp_path, cache_memory_bytes=0, cache_organization_bytes=2000) as house:
+    async with caching(
+        valkey_server, tmp_path, Script(tokens=ANSWER), **IN_VALKEY_ONLY, cache_organization_bytes=2000
+    ) as house:
         for number in range(10):
             await ask(house, f"question {number}")
             await asyncio.sleep(0.03)
@@ -194,7 +198,7 @@ async def test_where_there_is_little_room_only_what_is_asked_again_is_kept(
 
 
 async def test_kept_answers_end(valkey_server: ValkeyServer, tmp_path: Path) -> None:
-    async with caching(valkey_server, tmp_path, cache_seconds=1.2) as house:
+    async with caching(valkey_server, tmp_path, Script(tokens=ANSWER), cache_seconds=1.2) as house:
         await ask_and_keep(house)
         assert outcome(await ask(house)) == "hit"
         await asyncio.sleep(1.3)
