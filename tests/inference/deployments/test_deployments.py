@@ -197,6 +197,7 @@ def test_a_teammate_sees_the_projects_deployments(owner: Person, teammate: Perso
         "digest",
         "error",
         "created_at",
+        "caches",
         "updated_at",
     }
     assert shown["model_version_id"] is None
