@@ -53,7 +53,7 @@ def canonical(question: Question) -> bytes:
         deployment.base_model,
         _digest(deployment.chat_template),
     )
-    return orjson.dumps([_FORMAT, model, question.choice, asked])
+    return orjson.dumps([_FORMAT, model, question.choice, asked], option=orjson.OPT_NON_STR_KEYS)
 
 
 @lru_cache(maxsize=512)

@@ -17,7 +17,9 @@ TOKENS = [f"t{number} " for number in range(30)]
 
 @pytest.fixture
 async def house(valkey_server: ValkeyServer, tmp_path: Path) -> AsyncIterator[House]:
-    async with caching(valkey_server, tmp_path, Script(tokens=TOKENS, delay=0.02)) as house:
+    """Waits for no other process, so that what is shared is shared within this one."""
+    script = Script(tokens=TOKENS, delay=0.02)
+    async with caching(valkey_server, tmp_path, script, cache_wait_seconds=0.02) as house:
         yield house
 
 
@@ -135,8 +137,10 @@ async def test_what_is_drawn_is_never_shared_unasked(house: House) -> None:
     assert len(house.tgi.seen) == 4
 
 
-async def test_two_processes_share_one_generation(house: House, tmp_path: Path) -> None:
-    async with served(Gateway(config(house.valkey_server.url, tmp_path / "second"))) as url:
+async def test_two_processes_share_one_generation(valkey_server: ValkeyServer, tmp_path: Path) -> None:
+    script = Script(tokens=TOKENS, delay=0.02)
+    other = Gateway(config(valkey_server.url, tmp_path / "second"))
+    async with caching(valkey_server, tmp_path, script) as house, served(other) as url:
         # Each has read the snapshot before.
         await asyncio.gather(ask(house, "warm"), ask(house, "warm up", url=url))
         before = len(house.tgi.seen)
