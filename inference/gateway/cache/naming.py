@@ -44,7 +44,7 @@ def canonical(question: Question) -> bytes:
     }
     if is_greedy(call):
         # Nothing is drawn, so what would steer the drawing changes nothing.
-        asked |= {"temperature": 0.0, "top_p": 1.0, "seed": None}
+        asked |= {"temperature": 0.0, "top_p": 1.0, "top_k": 0, "typical_p": 1.0, "seed": None}
     asked["stop"] = sorted(set(call.stop))
     model = (
         question.project_id,

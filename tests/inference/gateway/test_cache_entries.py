@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.backends.interface import BackendAddress, End, GenerationCall, Piece
+from inference.backends.interface import Alternative, BackendAddress, End, GenerationCall, Piece
 from inference.gateway.cache.hot import Hot, Kept
 from inference.gateway.cache.naming import Question, canonical, name_of
 from inference.gateway.cache.recording import Recording, Unreadable, opened, sealed
@@ -116,7 +116,12 @@ pieces = st.builds(
     text=texts,
     special=st.booleans(),
     logprob=st.none() | st.floats(-50, 0),
-    top=st.lists(st.tuples(texts, st.floats(-50, 0)), max_size=2).map(tuple),
+    top=st.lists(
+        st.builds(Alternative, texts, st.floats(-50, 0), st.none() | st.integers(0, 9), st.booleans()),
+        max_size=2,
+    ).map(tuple),
+    id=st.none() | st.integers(0, 9),
+    last=st.booleans(),
 )
 recordings = st.builds(
     Recording,
@@ -135,7 +140,7 @@ def test_what_is_opened_is_what_was_sealed(recording: Recording) -> None:
 
 
 def test_every_field_of_what_a_server_sends_is_kept() -> None:
-    assert {one.name for one in fields(Piece)} == {"text", "special", "logprob", "top"}
+    assert Piece._fields == ("text", "special", "logprob", "top", "id", "last")
     assert {one.name for one in fields(End)} == {"reason", "prompt_tokens", "completion_tokens"}
 
 
