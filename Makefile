@@ -29,8 +29,7 @@ contracts: environment
 unit: environment
 	$(BIN)/pytest -q --unit
 
-# Two processes share the tests, each with services of its own: alone, one leaves half of two cores idle. A third
-# was measured to win nothing.
+# Two processes share the tests, each with services of its own: alone, one leaves half of two cores idle.
 SIDE_BY_SIDE := -n 2 --dist loadscope --no-loadscope-reorder
 
 test: console browser
