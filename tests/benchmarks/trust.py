@@ -10,17 +10,14 @@ import resource
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib import import_module
-from uuid import UUID
-
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from kernel.crypto.streams import SEGMENT_BYTES, Readable, StreamReader, Unlock, encrypt
-from kernel.crypto.values import TAG_BYTES, KeyEncryptionKey
+from kernel.crypto.values import TAG_BYTES
 from kernel.ids import uuid7
 from tests.benchmarks import audit, platform
 from tests.benchmarks.figures import Figure, against, at_least_of, at_most, keep
+from tests.benchmarks.streams import CIPHER, KEK, InMemory
 
 MEBIBYTE = 1 << 20
 STORED_BYTES = 256 * MEBIBYTE
@@ -34,8 +31,6 @@ MEMORY_OF_PUT, MEMORY_OF_GET = 64.0, 8.0
 RANGES = 50
 # What can be imported only once the stores run.
 NEEDING_SETTINGS = ("kernel.crypto.keys", "kernel.storage.client", "kernel.storage.objects")
-KEK = KeyEncryptionKey(UUID(int=1), b"k" * 32)
-CIPHER = AESGCM(b"p" * 32)
 
 
 class Generated:
@@ -49,22 +44,6 @@ class Generated:
         chunk = self._block[: min(size, self._left)]
         self._left -= len(chunk)
         return chunk
-
-
-@dataclass(frozen=True)
-class InMemory:
-    """Ciphertext as a `RandomReader`."""
-
-    content: bytes
-
-    @property
-    def size_bytes(self) -> int:
-        return len(self.content)
-
-    def open_at(self, start: int, length: int) -> Readable:
-        source = io.BytesIO(self.content)
-        source.seek(start)
-        return source
 
 
 def plain(content: Readable) -> Iterator[bytes]:

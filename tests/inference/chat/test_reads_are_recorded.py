@@ -20,7 +20,8 @@ async def test_opening_a_conversation_is_recorded_wherever_it_is_opened(
             return list(AuditEntry.objects.filter(action="conversation.read").order_by("pk"))
 
     entries = await sync_to_async(read)()
-    assert [entry.details for entry in entries] == [{"through": "socket"}, {}]
+    # The socket's thread and the request's write on their own: which comes first is not promised.
+    assert sorted((entry.details for entry in entries), key=len) == [{}, {"through": "socket"}]
     for entry in entries:
         assert (entry.actor, entry.target) == (owner.user.public_id, conversation)
         assert entry.request_id.startswith("req-")
