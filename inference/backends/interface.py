@@ -9,7 +9,12 @@ EndReason = Literal["length", "eos_token", "stop_sequence"]
 
 @dataclass(frozen=True, kw_only=True)
 class GenerationCall:
-    """One generation. `adapter_id` None means the base model; `temperature` 0 is greedy."""
+    """One generation. `adapter_id` None means the base model; `temperature` 0 is greedy.
+
+    `logprobs`: the caller wants each token's log probability. `regex` and `json_schema` constrain the answer,
+    at most one of them. `cache_salt` keeps this organization's prefix cache apart from the others'.
+    `served_as` is the name, with its hash, of the only model that may answer; None lets any.
+    """
 
     prompt: str
     adapter_id: str | None
@@ -21,21 +26,30 @@ class GenerationCall:
     stop: tuple[str, ...] = ()
     top_logprobs: int = 0
     json_schema: Mapping[str, object] | None = None
+    regex: str | None = None
+    logprobs: bool = False
+    cache_salt: str | None = None
+    served_as: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One generated token. `text` is empty while a character is incomplete; `special` text is not shown."""
+    """One generated token, or several that the server sent as one.
+
+    `text` is empty while a character is incomplete; `special` text is not shown; `tokens` is how many tokens
+    the piece stands for, as far as that is known before `End`.
+    """
 
     text: str
     special: bool
     logprob: float | None
     top: tuple[tuple[str, float], ...] = ()
+    tokens: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The last event of a complete generation."""
+    """The last event of a complete generation. Its counts are the server's own, and settle what was used."""
 
     reason: EndReason
     prompt_tokens: int
@@ -52,12 +66,18 @@ class Timeouts:
 
 
 class BackendStream(Protocol):
-    """A generation under way. `served_by` is the model's name as the server states it, if it does."""
+    """A generation under way."""
 
-    served_by: str | None
+    @property
+    def prompt_tokens(self) -> int | None:
+        """The prompt's length, as soon as the server has told it."""
+        ...
 
     async def next(self) -> Piece | End:
-        """The next event. Raises a `BackendFault` when the generation fails; nothing follows `End`."""
+        """The next event; nothing follows `End`.
+
+        Raises a `BackendFault` when the generation fails, `OtherModel` when not `served_as` answers.
+        """
         ...
 
     def close(self) -> int:
@@ -73,7 +93,7 @@ class Backend(Protocol):
         ...
 
     async def count_tokens(self, call: GenerationCall) -> int:
-        """Tokens of the call's prompt, as the server counts them."""
+        """Tokens of the call's prompt, as the server counts them. Raises `CannotCount`, or another fault."""
         ...
 
     async def healthy(self) -> bool:
@@ -91,8 +111,13 @@ class Backend(Protocol):
 
 @dataclass(frozen=True)
 class BackendAddress:
-    """Where a deployment is served. `features`: optional abilities the control plane vouches for."""
+    """A server of a deployment.
+
+    `features`: optional abilities the control plane vouches for. `served_name`: what the base model is called
+    there, where it is not called by its hash.
+    """
 
     kind: str
     url: str
     features: frozenset[str] = field(default_factory=frozenset)
+    served_name: str | None = None

@@ -18,6 +18,7 @@ from inference.gateway.contract import ChatEvent, ChatRequest, GatewayConfig, Pr
 from inference.gateway.faults import GatewayFault, MethodNotAllowed, UnknownRoute
 from inference.gateway.http import ClientLeft, Exchange, Receive, Scope, Send
 from inference.gateway.metering import Meter
+from inference.gateway.routing.fleet import Fleet
 from inference.gateway.snapshot import Snapshot
 from inference.gateway.spool import Spool
 
@@ -63,10 +64,11 @@ class Gateway:
         )
         self._meter = Meter(self._valkey, Spool(config.spool_dir, max_bytes=config.max_spool_bytes))
         self._admission = Admission(self._valkey, self._snapshot)
+        self._fleet = Fleet(config, self._directory, self._valkey)
         self._completer = Completer(
             config,
             snapshot=self._snapshot,
-            directory=self._directory,
+            dispatcher=self._fleet.dispatcher,
             meter=self._meter,
             admission=self._admission,
         )
@@ -83,10 +85,12 @@ class Gateway:
         await self._snapshot.start()
         await self._meter.start()
         await self._admission.start()
+        await self._fleet.start()
 
     async def stop(self) -> None:
         """Write the usage that waits, then close every connection. Call it after the last request."""
         await self._meter.stop()
+        await self._fleet.stop()
         await self._admission.stop()
         await self._snapshot.stop()
         await self._directory.aclose()

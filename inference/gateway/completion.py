@@ -1,5 +1,6 @@
 """The path of a completion: resolve the model, fit the call, generate, verify who answered, meter."""
 
+import hmac
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -8,7 +9,6 @@ from uuid import UUID
 
 import structlog
 
-from inference.backends.directory import BackendDirectory
 from inference.backends.faults import BackendFault
 from inference.backends.interface import BackendStream, End, GenerationCall, Piece
 from inference.gateway.admission import Admission, Need, Reservation
@@ -26,7 +26,6 @@ from inference.gateway.contract import (
 )
 from inference.gateway.entries import Deployment, ProjectEntry
 from inference.gateway.faults import (
-    AdapterMismatch,
     GatewayFault,
     GatewayOverloaded,
     MeteringUnavailable,
@@ -39,12 +38,14 @@ from inference.gateway.ids import rendered, uuid7
 from inference.gateway.ledger import Ledger
 from inference.gateway.metering import Meter
 from inference.gateway.prompts import ADDED_TOKENS, call_of, fitted
+from inference.gateway.routing.dispatch import Dispatcher
 from inference.gateway.snapshot import Snapshot
 from inference.gateway.stopping import StopFilter
 from inference.gateway.translation import gateway_fault
 
 log = structlog.get_logger("inference.gateway")
 
+_SALT_LABEL = b"prefix cache of "
 _REASONS: dict[str, FinishReason] = {"length": "length", "eos_token": "stop", "stop_sequence": "stop"}
 
 
@@ -74,11 +75,11 @@ class Completer:
         config: GatewayConfig,
         *,
         snapshot: Snapshot,
-        directory: BackendDirectory,
+        dispatcher: Dispatcher,
         meter: Meter,
         admission: Admission,
     ) -> None:
-        self._config, self._snapshot, self._directory, self._meter = config, snapshot, directory, meter
+        self._config, self._snapshot, self._dispatcher, self._meter = config, snapshot, dispatcher, meter
         self._admission = admission
         self._running = 0
 
@@ -124,7 +125,8 @@ class Completer:
                 retry_after_seconds=5,
             )
         try:
-            call, prompt_tokens = await fitted(call_of(request, deployment), deployment, self._directory)
+            call = self._salted(call_of(request, deployment), deployment, principal)
+            call, prompt_tokens = await fitted(call, deployment, self._dispatcher)
         except BackendFault as fault:
             raise gateway_fault(fault) from fault
         plan = Plan(
@@ -139,16 +141,26 @@ class Completer:
         reservation = await self._admission.admit(principal, self._need(plan))
         return plan if reservation is None else replace(plan, reservation=reservation)
 
+    def _salted(self, call: GenerationCall, deployment: Deployment, principal: Principal) -> GenerationCall:
+        """With the organization's salt, where servers keep their prefix caches apart by one."""
+        if "cache_salt" not in deployment.features:
+            return call
+        salt = hmac.digest(
+            self._config.api_key_pepper, _SALT_LABEL + principal.organization_id.encode(), "sha256"
+        )
+        return replace(call, cache_salt=salt.hex())
+
     def _need(self, plan: Plan) -> Need:
         """What the request may use at most: a prompt has no more tokens than bytes and a few."""
         known = plan.prompt_tokens
-        backend = self._directory.at(plan.deployment.backend)
         return Need(
             request_id=plan.request_id,
             deployment=plan.deployment,
             prompt_bound=known if known is not None else len(plan.call.prompt.encode()) + ADDED_TOKENS,
             answer_tokens=plan.call.max_new_tokens,
-            count=None if known is not None else partial(backend.count_tokens, plan.call),
+            count=None
+            if known is not None
+            else partial(self._dispatcher.count_tokens, plan.deployment, plan.call),
         )
 
     async def run(self, plan: Plan) -> AsyncGenerator[ChatEvent, None]:
@@ -158,7 +170,7 @@ class Completer:
         )
         ledger.prompt_tokens = plan.prompt_tokens
         ledger.reservation = plan.reservation
-        generation = _Generation(plan, ledger, self._directory)
+        generation = _Generation(plan, ledger, self._dispatcher)
         self._running += 1
         events = generation.events()
         try:
@@ -191,18 +203,18 @@ def may_use(principal: Principal, project: ProjectEntry | None, model: str) -> b
 class _Generation:
     """One plan under way."""
 
-    def __init__(self, plan: Plan, ledger: Ledger, directory: BackendDirectory) -> None:
-        self._plan, self._ledger = plan, ledger
-        self._backend = directory.at(plan.deployment.backend)
+    def __init__(self, plan: Plan, ledger: Ledger, dispatcher: Dispatcher) -> None:
+        self._plan, self._ledger, self._dispatcher = plan, ledger, dispatcher
         self._stream: BackendStream | None = None
         self._stops = StopFilter(plan.request.stop) if plan.request.stop else None
         self.reason: FinishReason = "stop"
 
     async def events(self) -> AsyncGenerator[Started | Token, None]:
         """`Started` and tokens; afterwards `reason` and the ledger are final."""
-        stream = self._stream = await self._backend.open(self._plan.call)
-        if stream.served_by is not None and stream.served_by != self._plan.deployment.served_as:
-            self._reject(AdapterMismatch("Another model than the one asked for answered; it is not shown."))
+        plan = self._plan
+        stream = self._stream = await self._dispatcher.open(
+            plan.deployment, plan.call, prompt_tokens=plan.prompt_tokens
+        )
         event = await stream.next()
         if self._plan.request.logprobs and isinstance(event, Piece) and event.logprob is None:
             self._reject(
@@ -210,7 +222,7 @@ class _Generation:
             )
         yield self._started()
         while isinstance(event, Piece):
-            self._ledger.count()
+            self._ledger.count(event.tokens)
             if (token := self._token(event)) is not None:
                 yield token
             if self._stops is not None and self._stops.hit:
@@ -218,7 +230,7 @@ class _Generation:
                 return
             event = await stream.next()
         self.reason = _REASONS[event.reason]
-        self._ledger.prompt_tokens = event.prompt_tokens
+        self._ledger.learn(event)
         if self._stops is not None and (rest := self._stops.rest()):
             yield Token(rest)
 
@@ -254,23 +266,28 @@ class _Generation:
         try:
             event = await stream.next()
             if isinstance(event, End):
-                self._ledger.prompt_tokens = event.prompt_tokens
+                self._ledger.learn(event)
                 return
             self._stream = None
-            self._ledger.count(1 + stream.close())
+            self._ledger.count(event.tokens + stream.close())
             if self._ledger.prompt_tokens is None:
-                self._ledger.prompt_tokens = await self._backend.count_tokens(self._plan.call)
+                self._ledger.prompt_tokens = stream.prompt_tokens or await self._count_prompt()
         except BackendFault as fault:
             # The answer is complete; only its price is less certain.
             log.warning("end_not_seen", request_id=str(self._plan.request_id), fault=type(fault).__name__)
+
+    async def _count_prompt(self) -> int:
+        return await self._dispatcher.count_tokens(self._plan.deployment, self._plan.call)
 
     def end(self, status: str) -> None:
         """Leave the server alone and settle, if that was not done."""
         if self._stream is not None:
             self._ledger.count(self._stream.close())
+            if self._ledger.prompt_tokens is None:
+                self._ledger.prompt_tokens = self._stream.prompt_tokens
             self._stream = None
         self._ledger.settle_partial(
             str(self._plan.request_id),
             "failed" if status == "failed" else "cancelled",
-            partial(self._backend.count_tokens, self._plan.call),
+            self._count_prompt,
         )

@@ -65,7 +65,7 @@ class KeyEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """One alias of a project and what stands behind it."""
+    """One alias of a project and what stands behind it; `backends` are the servers of its replicas."""
 
     alias: str
     deployment_id: str
@@ -74,7 +74,7 @@ class Deployment:
     state: str
     digest: str
     adapter_id: str | None
-    backend: BackendAddress
+    backends: tuple[BackendAddress, ...]
     chat_template: str
     bos_token: str
     eos_token: str
@@ -84,6 +84,11 @@ class Deployment:
     adds_bos: bool = False
     base_model: str = ""
     restricted: bool = False
+
+    @property
+    def features(self) -> frozenset[str]:
+        """What every one of its servers can: any of them may get the request."""
+        return frozenset.intersection(*(one.features for one in self.backends))
 
     @property
     def served_as(self) -> str:
@@ -175,8 +180,6 @@ def _refusal(document: dict[str, Any]) -> Refusal | None:
 
 
 def _deployment(document: dict[str, Any]) -> Deployment:
-    backend = document["backend"]
-    address = BackendAddress(backend["kind"], backend["url"], frozenset(backend.get("features") or ()))
     default_max_tokens = document.get("default_max_tokens")
     return Deployment(
         alias=document["alias"],
@@ -186,7 +189,7 @@ def _deployment(document: dict[str, Any]) -> Deployment:
         state=document["state"],
         digest=document["digest"],
         adapter_id=document["adapter_id"],
-        backend=address,
+        backends=_backends(document["backends"]),
         chat_template=document["chat_template"],
         bos_token=document.get("bos_token") or "",
         eos_token=document.get("eos_token") or "",
@@ -196,4 +199,18 @@ def _deployment(document: dict[str, Any]) -> Deployment:
         adds_bos=bool(document.get("adds_bos", False)),
         restricted=bool(document.get("restricted", False)),
         base_model=str(document.get("base_model") or ""),
+    )
+
+
+def _backends(documents: list[dict[str, Any]]) -> tuple[BackendAddress, ...]:
+    if not documents:
+        raise ValueError
+    return tuple(
+        BackendAddress(
+            kind=str(one["kind"]),
+            url=str(one["url"]),
+            features=frozenset(one.get("features") or ()),
+            served_name=str(one["served_name"]) if one.get("served_name") else None,
+        )
+        for one in documents
     )

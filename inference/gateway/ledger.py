@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from inference.backends.faults import BackendFault
+from inference.backends.interface import End
 from inference.gateway.admission import Reservation
 from inference.gateway.contract import FinishReason, Principal, Usage
 from inference.gateway.entries import Deployment
@@ -34,6 +35,11 @@ class Ledger:
         if self._first_token_ms is None and tokens:
             self._first_token_ms = self._elapsed_ms()
         self.completion_tokens += tokens
+
+    def learn(self, end: End) -> None:
+        """The generation is complete, and the server's own counts are right where ours was a guess."""
+        self.prompt_tokens = end.prompt_tokens
+        self.completion_tokens = end.completion_tokens
 
     @property
     def usage(self) -> Usage:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from inference.backends.directory import BackendDirectory
+from inference.backends.faults import CannotCount
 from inference.backends.interface import GenerationCall
 from inference.gateway.contract import ChatRequest
 from inference.gateway.entries import Deployment
@@ -12,6 +12,7 @@ from inference.gateway.faults import (
     ModelFailed,
     UnsupportedParameter,
 )
+from inference.gateway.routing.dispatch import Dispatcher
 from inference.gateway.templates import TemplateBroken, TemplateRefused, compiled
 
 # A prompt has no more tokens than bytes, save for the few that a tokenizer adds at the ends.
@@ -46,11 +47,13 @@ def call_of(request: ChatRequest, deployment: Deployment) -> GenerationCall:
         stop=request.stop,
         top_logprobs=request.top_logprobs,
         json_schema=request.grammar.value if request.grammar else None,
+        logprobs=request.logprobs,
+        served_as=deployment.served_as,
     )
 
 
 def _check_features(request: ChatRequest, deployment: Deployment) -> None:
-    features = deployment.backend.features
+    features = deployment.features
     if request.grammar is not None and "grammar" not in features:
         raise UnsupportedParameter(
             "Unsupported value: 'response_format' supports only {'type': 'text'} with this model.",
@@ -68,18 +71,22 @@ def _check_features(request: ChatRequest, deployment: Deployment) -> None:
 
 
 async def fitted(
-    call: GenerationCall, deployment: Deployment, directory: BackendDirectory
+    call: GenerationCall, deployment: Deployment, dispatcher: Dispatcher
 ) -> tuple[GenerationCall, int | None]:
     """The call with `max_new_tokens` that fit, and the prompt's tokens if they had to be counted.
 
-    The pod is asked to count only when the prompt's bytes cannot rule out that it is too long. Raises
-    `ContextLengthExceeded`, and `BackendFault` when the count fails.
+    The pod is asked to count only when the prompt's bytes cannot rule out that it is too long; one that
+    cannot count judges for itself. Raises `ContextLengthExceeded`, and `BackendFault` when the count fails.
     """
     context = deployment.context_tokens
     wished = call.max_new_tokens or deployment.default_max_tokens
-    if wished and len(call.prompt.encode()) + ADDED_TOKENS + wished <= context:
+    left = context - len(call.prompt.encode()) - ADDED_TOKENS
+    if wished and wished <= left:
         return replace(call, max_new_tokens=wished), None
-    prompt_tokens = await directory.at(deployment.backend).count_tokens(call)
+    try:
+        prompt_tokens = await dispatcher.count_tokens(deployment, call)
+    except CannotCount:
+        return replace(call, max_new_tokens=wished or max(1, left)), None
     room = context - prompt_tokens
     if room < 1 or call.max_new_tokens > room:
         raise too_long(context, prompt_tokens, call.max_new_tokens)
