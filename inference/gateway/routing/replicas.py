@@ -17,7 +17,8 @@ class Replica:
     """One model server, whichever deployments it serves.
 
     `outstanding` are the tokens that this process has asked of it and not had yet, `elsewhere` the same of
-    the other gateway processes; `running` counts this process's requests.
+    the other gateway processes; `unread` is the part of `outstanding` that is prompts still to be read;
+    `running` counts this process's requests.
     """
 
     def __init__(self, address: BackendAddress, *, clock: Clock, dice: random.Random, rules: Rules) -> None:
@@ -28,6 +29,7 @@ class Replica:
         self.clients = {address}
         self.breaker = Breaker(clock=clock, dice=dice, rules=rules)
         self.outstanding = 0
+        self.unread = 0
         self.elsewhere = 0
         self.running = 0
         self.named_at = self.heard_at = clock()
@@ -76,16 +78,26 @@ class Replica:
         if healthy:
             self.heard_at = self._clock()
 
-    def holds_adapter(self, name: str) -> bool:
-        """Whether it has served this adapter lately, so that it need not load it."""
-        return self._adapters.get(name, float("-inf")) >= self._clock() - _ADAPTER_SECONDS
+    @property
+    def adapters(self) -> int:
+        """How many adapters it has served lately."""
+        return len(self._adapters)
+
+    def adapter_rank(self, name: str) -> int | None:
+        """How many other adapters it has served since it served this one; None if it has not lately."""
+        if name not in self._adapters:
+            return None
+        return next(rank for rank, held in enumerate(reversed(self._adapters)) if held == name)
 
     def note_adapter(self, name: str) -> None:
         """It serves this adapter now."""
-        self._adapters[name] = self._clock()
+        now = self._clock()
+        self._adapters[name] = now
         self._adapters.move_to_end(name)
-        if len(self._adapters) > _ADAPTERS:
-            self._adapters.popitem(last=False)
+        oldest = next(iter(self._adapters))
+        while len(self._adapters) > _ADAPTERS or self._adapters[oldest] < now - _ADAPTER_SECONDS:
+            del self._adapters[oldest]
+            oldest = next(iter(self._adapters))
 
     def lost_adapter(self, name: str) -> None:
         """It says that it does not have this adapter."""
@@ -110,14 +122,19 @@ class Lease:
         self._clock, self._began, self._ended = clock, clock(), False
         self._trial = replica.breaker.begin()
         replica.outstanding += prompt + answer
+        replica.unread += prompt
         replica.running += 1
 
     def first_token(self) -> None:
         """The prompt has been read."""
         if not self._ended:
-            self.replica.outstanding -= self._prompt
-            self._prompt = 0
+            self._read()
             self.replica.probed(healthy=True)
+
+    def _read(self) -> None:
+        self.replica.outstanding -= self._prompt
+        self.replica.unread -= self._prompt
+        self._prompt = 0
 
     def end(self, outcome: Outcome) -> None:
         """The request is over. Later calls do nothing."""
@@ -125,7 +142,8 @@ class Lease:
             return
         self._ended = True
         replica = self.replica
-        replica.outstanding -= self._prompt + self._answer
+        self._read()
+        replica.outstanding -= self._answer
         replica.running -= 1
         replica.breaker.end(outcome, trial=self._trial)
         if outcome is Outcome.WELL:

@@ -1,4 +1,4 @@
-"""Which replica gets a request: the one with the least to do, or the one that knows its prompt already.
+"""Which replica gets a request: where its prompt is read soonest, among those with no more to do than others.
 
 Everything here is arithmetic on what this process has seen; it waits for nothing, and the clock and the dice
 are given, so that a simulation runs the same code.
@@ -40,13 +40,19 @@ class Work:
 class Weights:
     """How the choice is made, in tokens.
 
-    A replica is favoured while its load is at most `bound` times the mean and `slack` more. Having an adapter
-    loaded is worth reading `adapter` tokens.
+    A replica is in question while its load is at most `bound` times the mean and `slack` more. Of those the
+    one is taken where the prompt is read soonest: what is to be read before it, what of it is unknown there,
+    and `busy` for each token outstanding. An adapter that must be loaded costs as much as reading `adapter`
+    tokens, and `crowding` of that for each adapter that it may push out; one that was served lately costs the
+    less the fewer of some `slots` others were served since.
     """
 
     bound: float = 1.25
-    slack: int = 2048
-    adapter: int = 4096
+    slack: int = 3072
+    busy: float = 0.2
+    adapter: int = 3072
+    crowding: float = 0.05
+    slots: int = 32
 
 
 class Router:
@@ -151,18 +157,24 @@ class Router:
     ) -> tuple[Replica, BackendAddress]:
         if len(candidates) == 1:
             return candidates[0]
-        weights = self._weights
+        if not matches and not work.adapter:
+            # Nothing ties it to any: the better of two drawn at random, lest all gateways choose the same.
+            candidates = self._dice.sample(candidates, 2)
         mean = sum(replica.load for replica, _ in candidates) / len(candidates)
-        bound = weights.bound * mean + weights.slack
+        bound = self._weights.bound * mean + self._weights.slack
+        in_question = [one for one in candidates if one[0].load <= bound]
+        return min(in_question, key=lambda one: self._cost(one[0], work, matches.get(one[0].key, 0)))
 
-        def saved(replica: Replica) -> int:
-            tokens = matches.get(replica.key, 0) // CHARACTERS_A_TOKEN
-            return tokens + (weights.adapter if work.adapter and replica.holds_adapter(work.model) else 0)
-
-        favoured = max(candidates, key=lambda one: (saved(one[0]), -one[0].load))
-        if saved(favoured[0]) > 0 and favoured[0].load <= bound:
-            return favoured
-        return min(self._dice.sample(candidates, 2), key=lambda one: one[0].load)
+    def _cost(self, replica: Replica, work: Work, matched: int) -> float:
+        """What must be done there before the first token, in tokens to read."""
+        weights = self._weights
+        cost = replica.unread - matched // CHARACTERS_A_TOKEN + weights.busy * replica.load
+        if not work.adapter:
+            return cost
+        rank = replica.adapter_rank(work.model)
+        if rank is None:
+            return cost + weights.adapter * (1 + weights.crowding * replica.adapters)
+        return cost + weights.adapter * min(1.0, rank / weights.slots)
 
     @staticmethod
     def _prompt_tokens(work: Work) -> int:

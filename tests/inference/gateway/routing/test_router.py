@@ -89,7 +89,7 @@ def test_an_adapter_is_asked_of_a_replica_that_has_it() -> None:
     again = {one.pick(pods, work(model="adapter-1", adapter=True)).replica.key for _ in range(10)}
     assert again == {first.replica.key}
     first.replica.lost_adapter("adapter-1")
-    assert not first.replica.holds_adapter("adapter-1")
+    assert first.replica.adapter_rank("adapter-1") is None
 
 
 def test_what_other_processes_have_outstanding_counts() -> None:
