@@ -41,7 +41,8 @@ test-all: console browser
 bench: console
 	$(BIN)/python -m tests.benchmarks
 
-# One of them: `make bench-stack`, `make bench-gateway`, `make bench-streams`, `make bench-trust`, `make bench-access`.
+# One of them: `make bench-stack`, `make bench-gateway`, `make bench-streams`, `make bench-trust`, `make bench-access`,
+# `make bench-routing`.
 bench-%: console
 	$(BIN)/python -m tests.benchmarks.$*
 
