@@ -41,8 +41,8 @@ test-all: console browser
 bench: console
 	$(BIN)/python -m tests.benchmarks
 
-# One of them: `make bench-stack`, `make bench-gateway`, `make bench-cache`, `make bench-streams`, `make bench-trust`,
-# `make bench-access`, `make bench-usage`.
+# One of them: `make bench-stack`, `make bench-gateway`, `make bench-routing`, `make bench-cache`,
+# `make bench-streams`, `make bench-trust`, `make bench-access`, `make bench-usage`.
 bench-%: console
 	$(BIN)/python -m tests.benchmarks.$*
 

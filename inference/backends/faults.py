@@ -49,3 +49,11 @@ class Broken(BackendFault):
 
 class ConnectionLost(Broken):
     """The connection ended before the answer was complete."""
+
+
+class OtherModel(BackendFault):
+    """Another model than the one asked for answered. Nothing of it may be shown."""
+
+
+class CannotCount(BackendFault):
+    """The server has no way to count a prompt's tokens before it answers."""

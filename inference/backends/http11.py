@@ -16,6 +16,7 @@ from inference.backends.faults import Broken, ConnectionLost, TimedOut, Unreacha
 
 _HIGH_WATER_BYTES = 256 * 1024
 _DRAIN_SECONDS = 1.0
+_MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
 
 class Connection(asyncio.Protocol):
@@ -72,6 +73,22 @@ class Connection(asyncio.Protocol):
                 raise self._fault
             await self._wait(timeout_seconds)
         return self._take()
+
+    async def whole(self, timeout_seconds: float) -> bytes:
+        """The body to its end, then the connection is given back. Raises as `head` does."""
+        parts: list[bytes] = []
+        size = 0
+        try:
+            while part := await self.read(timeout_seconds):
+                parts.append(part)
+                size += len(part)
+                if size > _MAX_ANSWER_BYTES:
+                    raise Broken("The model server's answer is too large.")
+        except BaseException:
+            self.abort()
+            raise
+        self.release()
+        return b"".join(parts)
 
     def received(self) -> bytes:
         """What has arrived of the body and was not read, without waiting."""
@@ -191,13 +208,15 @@ class Pool:
 
     async def post(self, path: str, body: bytes, *, timeout_seconds: float) -> Connection:
         """Send and wait for the head of the answer. Raises `Unreachable`, `TimedOut`, `Broken`."""
-        request = b"POST %b%b%b%d\r\n\r\n%b" % (
-            self._prefix.encode("ascii"),
-            path.encode("ascii"),
-            self._fixed,
-            len(body),
-            body,
-        )
+        return await self._ask(b"POST", path, body, timeout_seconds)
+
+    async def get(self, path: str, *, timeout_seconds: float) -> Connection:
+        """The same without a body."""
+        return await self._ask(b"GET", path, b"", timeout_seconds)
+
+    async def _ask(self, method: bytes, path: str, body: bytes, timeout_seconds: float) -> Connection:
+        target = self._prefix.encode("ascii") + path.encode("ascii")
+        request = b"%b %b%b%d\r\n\r\n%b" % (method, target, self._fixed, len(body), body)
         connection = self._pick() or await self._connect()
         try:
             return await self._exchange(connection, request, timeout_seconds)

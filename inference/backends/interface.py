@@ -12,8 +12,10 @@ class GenerationCall:
     """One generation. `adapter_id` None means the base model; `temperature` 0 is greedy.
 
     What is at its default asks for nothing. Who makes a call has seen to it that the server can do what it
-    asks (`BackendAddress.features`). `truncate` keeps so many of the prompt's last tokens; `logit_bias` maps
-    token ids to what is added to their logits; `json_schema` and `regex` exclude each other.
+    asks (`abilities_of`). `truncate` keeps so many of the prompt's last tokens; `logit_bias` maps token ids
+    to what is added to their logits; `json_schema` and `regex` exclude each other. `logprobs`: the caller
+    wants each token's log probability. `cache_salt` keeps this organization's prefix cache apart from the
+    others'. `served_as` is the name, with its hash, of the only model that may answer; None lets any.
     """
 
     prompt: str
@@ -34,6 +36,9 @@ class GenerationCall:
     top_logprobs: int = 0
     json_schema: Mapping[str, object] | None = None
     regex: str | None = None
+    logprobs: bool = False
+    cache_salt: str | None = None
+    served_as: str | None = None
 
 
 class Alternative(NamedTuple):
@@ -46,9 +51,11 @@ class Alternative(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """One generated token. `text` is empty while a character is incomplete; `special` text is not shown.
+    """One generated token, or several that the server sent as one.
 
-    `id` is None where the server does not tell it; `last` where the server says that the end follows.
+    `text` is empty while a character is incomplete; `special` text is not shown. `id` is None where the
+    server does not tell it; `last` where the server says that the end follows. `tokens` is how many tokens
+    the piece stands for, as far as that is known before `End`.
     """
 
     text: str
@@ -57,6 +64,7 @@ class Piece(NamedTuple):
     top: tuple[Alternative, ...] = ()
     id: int | None = None
     last: bool = False
+    tokens: int = 1
 
 
 class TokenPlace(NamedTuple):
@@ -70,7 +78,7 @@ class TokenPlace(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The last event of a complete generation."""
+    """The last event of a complete generation. Its counts are the server's own, and settle what was used."""
 
     reason: EndReason
     prompt_tokens: int
@@ -87,12 +95,18 @@ class Timeouts:
 
 
 class BackendStream(Protocol):
-    """A generation under way. `served_by` is the model's name as the server states it, if it does."""
+    """A generation under way."""
 
-    served_by: str | None
+    @property
+    def prompt_tokens(self) -> int | None:
+        """The prompt's length, as soon as the server has told it."""
+        ...
 
     async def next(self) -> Piece | End:
-        """The next event. Raises a `BackendFault` when the generation fails; nothing follows `End`."""
+        """The next event; nothing follows `End`.
+
+        Raises a `BackendFault` when the generation fails, `OtherModel` when not `served_as` answers.
+        """
         ...
 
     def close(self) -> int:
@@ -108,7 +122,7 @@ class Backend(Protocol):
         ...
 
     async def count_tokens(self, call: GenerationCall) -> int:
-        """Tokens of the call's prompt, as the server counts them."""
+        """Tokens of the call's prompt, as the server counts them. Raises `CannotCount`, or another fault."""
         ...
 
     async def healthy(self) -> bool:
@@ -135,8 +149,13 @@ class TellsTokens(Protocol):
 
 @dataclass(frozen=True)
 class BackendAddress:
-    """Where a deployment is served. `features`: optional abilities the control plane vouches for."""
+    """A server of a deployment.
+
+    `features`: optional abilities the control plane vouches for. `served_name`: what the base model is called
+    there, where it is not called by its hash.
+    """
 
     kind: str
     url: str
     features: frozenset[str] = field(default_factory=frozenset)
+    served_name: str | None = None

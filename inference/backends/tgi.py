@@ -5,17 +5,16 @@ stream tells, when a caller leaves midway, what has been generated until then.
 """
 
 import re
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 from huggingface_hub import AsyncInferenceClient
 
-from inference.backends.events import EventDecoder
 from inference.backends.faults import (
     BackendFault,
     Broken,
+    OtherModel,
     Overloaded,
     Refused,
     TooLong,
@@ -25,6 +24,7 @@ from inference.backends.faults import (
 from inference.backends.http11 import Connection, Pool
 from inference.backends.interface import (
     Alternative,
+    BackendAddress,
     End,
     EndReason,
     GenerationCall,
@@ -32,8 +32,10 @@ from inference.backends.interface import (
     Timeouts,
     TokenPlace,
 )
+from inference.backends.streams import EventStream
 
-_MAX_ANSWER_BYTES = 64 * 1024 * 1024
+# What every TGI can beyond the parameters that all servers have.
+ABILITIES = frozenset({"repetition_penalty", "top_k", "typical_p", "truncate"})
 _SEEDS = 2**63 - 1
 _REASONS: dict[str, EndReason] = {
     "length": "length",
@@ -105,52 +107,10 @@ def _refusal(message: str) -> BackendFault:
     return Refused(message)
 
 
-class TgiStream:
+class TgiStream(EventStream):
     """One generation under way."""
 
-    def __init__(self, connection: Connection, timeouts: Timeouts) -> None:
-        self._connection, self._timeouts = connection, timeouts
-        self._decoder = EventDecoder()
-        self._ready: deque[Piece | End] = deque()
-        self._fault: BackendFault | None = None
-        self._patience = timeouts.first_token
-        self._ended = False
-        served_by = connection.headers.get(b"x-adapter-id")
-        self.served_by = served_by.decode("latin-1") if served_by is not None else None
-
-    async def next(self) -> Piece | End:
-        """The next event; see `BackendStream`."""
-        while not self._ready:
-            if self._fault is not None:
-                raise self._fault
-            await self._receive()
-        return self._ready.popleft()
-
-    async def _receive(self) -> None:
-        try:
-            received = await self._connection.read(self._patience)
-        except BackendFault as fault:
-            self._fault = fault
-            return
-        if received:
-            self._take(received)
-        else:
-            self._fault = Broken("The model server ended its stream before the last event.")
-
-    def _take(self, received: bytes) -> None:
-        try:
-            for payload in self._decoder.feed(received):
-                if not self._ended:
-                    self._ready.extend(self._events(payload))
-        except BackendFault as fault:
-            # What came before the fault is delivered first.
-            self._fault = fault
-        except (ValueError, KeyError, TypeError) as error:
-            self._fault = Broken(f"The model server sent an unreadable event ({type(error).__name__}).")
-        if self._ready:
-            self._patience = self._timeouts.inter_token
-
-    def _events(self, payload: bytes) -> list[Piece | End]:
+    def _events(self, payload: bytes) -> Sequence[Piece | End]:
         event = orjson.loads(payload)
         if "error" in event:
             raise fault_of(str(event["error"]), error_type=str(event.get("error_type", "")), status=200)
@@ -164,20 +124,10 @@ class TgiStream:
         events: list[Piece | End] = [piece]
         if last:
             reason = _REASONS[details["finish_reason"]]
-            events.append(End(reason, int(details["input_length"]), int(details["generated_tokens"])))
+            self.prompt_tokens = int(details["input_length"])
+            events.append(End(reason, self.prompt_tokens, int(details["generated_tokens"])))
             self._ended = True
         return events
-
-    def close(self) -> int:
-        """End it; see `BackendStream`."""
-        if self._ended:
-            self._connection.release()
-        else:
-            self._take(self._connection.received())
-            self._connection.abort()
-        unread = sum(isinstance(event, Piece) for event in self._ready)
-        self._ready.clear()
-        return unread
 
 
 def _alternative(token: dict[str, Any]) -> Alternative:
@@ -193,17 +143,21 @@ class TgiBackend:
     answered could not be verified, and it counts nothing when the caller leaves midway.
     """
 
-    def __init__(self, url: str, *, key: str, timeouts: Timeouts) -> None:
-        self._url, self._timeouts = url.rstrip("/"), timeouts
-        self._pool = Pool(url, bearer=key, connect_seconds=timeouts.connect)
+    def __init__(self, address: BackendAddress, *, key: str, timeouts: Timeouts) -> None:
+        self._url, self._timeouts = address.url.rstrip("/"), timeouts
+        self._pool = Pool(address.url, bearer=key, connect_seconds=timeouts.connect)
         self._hub = AsyncInferenceClient(
             model=self._url, provider="hf-inference", token=key, timeout=timeouts.connect
         )
 
     async def open(self, call: GenerationCall) -> TgiStream:
-        """Start a generation; see `Backend`."""
+        """Start a generation; see `Backend`. Who answers stands in a header."""
         body = orjson.dumps({"inputs": call.prompt, "parameters": parameters_of(call)})
         connection = await self._post("/generate_stream", body)
+        served_by = connection.headers.get(b"x-adapter-id")
+        if served_by is not None and call.served_as not in {None, served_by.decode("latin-1")}:
+            connection.abort()
+            raise OtherModel("The model server says that another model answered.")
         return TgiStream(connection, self._timeouts)
 
     async def count_tokens(self, call: GenerationCall) -> int:
@@ -225,8 +179,9 @@ class TgiBackend:
         parameters = {"adapter_id": call.adapter_id} if call.adapter_id else {}
         body = orjson.dumps({"inputs": call.prompt, "parameters": parameters})
         connection = await self._post("/tokenize", body)
+        answer = await connection.whole(self._timeouts.inter_token)
         try:
-            tokens = orjson.loads(await self._whole(connection))
+            tokens = orjson.loads(answer)
         except orjson.JSONDecodeError as error:
             raise Broken("The model server's count of tokens cannot be read.") from error
         if not isinstance(tokens, list):
@@ -237,28 +192,13 @@ class TgiBackend:
         connection = await self._pool.post(path, body, timeout_seconds=self._timeouts.first_token)
         if connection.status == 200:
             return connection
-        answer = await self._whole(connection)
+        answer = await connection.whole(self._timeouts.inter_token)
         try:
             error: Any = orjson.loads(answer)
             message, kind = str(error["error"]), str(error.get("error_type", ""))
         except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
             message, kind = f"The model server answered with status {connection.status}.", ""
         raise fault_of(message, error_type=kind, status=connection.status)
-
-    async def _whole(self, connection: Connection) -> bytes:
-        parts: list[bytes] = []
-        size = 0
-        try:
-            while part := await connection.read(self._timeouts.inter_token):
-                parts.append(part)
-                size += len(part)
-                if size > _MAX_ANSWER_BYTES:
-                    raise Broken("The model server's answer is too large.")
-        except BaseException:
-            connection.abort()
-            raise
-        connection.release()
-        return b"".join(parts)
 
     async def healthy(self) -> bool:
         """TGI's `/health`."""

@@ -124,7 +124,7 @@ def _deployment(deployment: Deployment, base: BaseModel | None) -> dict[str, Any
         "base_model": deployment.base_model,
         "digest": deployment.digest,
         "adapter_id": adapter_id_of(deployment),
-        "backend": {"kind": "tgi", "url": settings.POD_URL, "features": FEATURES},
+        "backends": [{"kind": "tgi", "url": settings.POD_URL, "features": FEATURES}],
         "chat_template": base.chat_template if base else "",
         "eos_token": base.eos_token if base else "",
         "bos_token": base.bos_token if base else "",

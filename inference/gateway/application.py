@@ -24,6 +24,7 @@ from inference.gateway.native_rendering import NativeFaults
 from inference.gateway.openai_surface import OpenAiSurface
 from inference.gateway.rendering import ChatDialect
 from inference.gateway.requests import parse_chat_request
+from inference.gateway.routing.fleet import Fleet
 from inference.gateway.snapshot import Snapshot
 from inference.gateway.spool import Spool
 from inference.gateway.surfaces import GenerationSurface
@@ -74,10 +75,11 @@ class Gateway:
         self._meter = Meter(self._valkey, Spool(config.spool_dir, max_bytes=config.max_spool_bytes))
         self._admission = Admission(self._valkey, self._snapshot)
         self._cache = AnswerCache(config, valkey=self._valkey, snapshot=self._snapshot)
+        self._fleet = Fleet(config, self._directory, self._valkey)
         self._completer = Completer(
             config,
             snapshot=self._snapshot,
-            directory=self._directory,
+            dispatcher=self._fleet.dispatcher,
             meter=self._meter,
             admission=self._admission,
             cache=self._cache,
@@ -113,10 +115,12 @@ class Gateway:
         await self._meter.start()
         await self._admission.start()
         await self._cache.start()
+        await self._fleet.start()
 
     async def stop(self) -> None:
         """Write the usage that waits, then close every connection. Call it after the last request."""
         await self._meter.stop()
+        await self._fleet.stop()
         await self._admission.stop()
         await self._cache.stop()
         await self._snapshot.stop()

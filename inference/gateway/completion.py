@@ -1,15 +1,15 @@
 """The path of a completion: resolve the model, fit the call, generate, verify who answered, meter."""
 
 import asyncio
+import hmac
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 from uuid import UUID
 
 import structlog
 
-from inference.backends.directory import BackendDirectory
-from inference.backends.faults import BackendFault
-from inference.backends.interface import GenerationCall, TellsTokens, TokenPlace
+from inference.backends.faults import BackendFault, CannotCount
+from inference.backends.interface import GenerationCall, TokenPlace
 from inference.gateway.admission import Admission, Need
 from inference.gateway.authentication import must, refuse
 from inference.gateway.cache.answers import AnswerCache
@@ -37,11 +37,14 @@ from inference.gateway.ledger import Ledger
 from inference.gateway.metering import Meter
 from inference.gateway.plans import Plan
 from inference.gateway.prompts import calls_of, fitted, prompt_bound
+from inference.gateway.routing.dispatch import Dispatcher
 from inference.gateway.snapshot import Snapshot
 from inference.gateway.translation import gateway_fault
 from inference.gateway.usage import Status
 
 log = structlog.get_logger("inference.gateway")
+
+_SALT_LABEL = b"prefix cache of "
 
 
 class Completer:
@@ -52,12 +55,12 @@ class Completer:
         config: GatewayConfig,
         *,
         snapshot: Snapshot,
-        directory: BackendDirectory,
+        dispatcher: Dispatcher,
         meter: Meter,
         admission: Admission,
         cache: AnswerCache,
     ) -> None:
-        self._config, self._snapshot, self._directory, self._meter = config, snapshot, directory, meter
+        self._config, self._snapshot, self._dispatcher, self._meter = config, snapshot, dispatcher, meter
         self._admission, self._cache = admission, cache
         self._running = 0
 
@@ -98,7 +101,7 @@ class Completer:
         deployment = await self.deployment(principal, request.model)
         if deployment.state != "ready":
             raise _not_ready(deployment)
-        wished = calls_of(request, deployment)
+        wished = tuple(self._salted(call, deployment, principal) for call in calls_of(request, deployment))
         try:
             fits = await self._fitted(wished, deployment, request.subject)
         except BackendFault as fault:
@@ -119,8 +122,17 @@ class Completer:
         self, wished: tuple[GenerationCall, ...], deployment: Deployment, subject: str
     ) -> list[tuple[GenerationCall, int | None]]:
         if len(wished) == 1:
-            return [await fitted(wished[0], deployment, self._directory, subject)]
-        return await asyncio.gather(*(fitted(call, deployment, self._directory, subject) for call in wished))
+            return [await fitted(wished[0], deployment, self._dispatcher, subject)]
+        return await asyncio.gather(*(fitted(call, deployment, self._dispatcher, subject) for call in wished))
+
+    def _salted(self, call: GenerationCall, deployment: Deployment, principal: Principal) -> GenerationCall:
+        """With the organization's salt, where servers keep their prefix caches apart by one."""
+        if "cache_salt" not in deployment.features:
+            return call
+        salt = hmac.digest(
+            self._config.api_key_pepper, _SALT_LABEL + principal.organization_id.encode(), "sha256"
+        )
+        return replace(call, cache_salt=salt.hex())
 
     async def tokens(self, principal: Principal, deployment: Deployment, text: str) -> list[TokenPlace]:
         """The tokens of a text as the deployment reads it. It counts as a request that uses none.
@@ -129,13 +141,12 @@ class Completer:
         """
         if deployment.state != "ready":
             raise _not_ready(deployment)
-        backend = self._directory.at(deployment.backend)
-        if not isinstance(backend, TellsTokens):
-            raise InvalidRequest("This model's server does not tell the tokens of a text.")
         held = await self._admission.admit(principal, Need(uuid7(), deployment, 0, 0, None))
         try:
             call = GenerationCall(prompt=text, adapter_id=deployment.adapter_id, max_new_tokens=1)
-            return await backend.tokens(call)
+            return await self._dispatcher.tokens(deployment, call)
+        except CannotCount as fault:
+            raise InvalidRequest("This model's server does not tell the tokens of a text.") from fault
         except BackendFault as fault:
             raise gateway_fault(fault, "prompt") from fault
         finally:
@@ -143,20 +154,22 @@ class Completer:
                 held.settle(0, 0)
 
     async def check_health(self, deployment: Deployment) -> None:
-        """Raise `ModelNotReady` or `ModelUnreachable` unless the deployment and its server can serve."""
+        """Raise `ModelNotReady` or `ModelUnreachable` unless it, and one of its servers, can serve."""
         if deployment.state != "ready":
             raise _not_ready(deployment)
-        if not await self._directory.at(deployment.backend).healthy():
+        if not await self._dispatcher.healthy(deployment):
             raise ModelUnreachable("The model cannot be reached at the moment.", retry_after_seconds=2)
 
     def _need(self, plan: Plan) -> Need:
         """What the request may use at most: each prompt once, and every answer in full."""
-        backend = self._directory.at(plan.deployment.backend)
         prompts = list(zip(plan.calls, plan.prompt_tokens, strict=True))
 
         async def count() -> int:
             return sum(
-                [await backend.count_tokens(call) if known is None else known for call, known in prompts]
+                [
+                    await self._dispatcher.count_tokens(plan.deployment, call) if known is None else known
+                    for call, known in prompts
+                ]
             )
 
         return Need(
@@ -174,7 +187,7 @@ class Completer:
         )
         ledger.reservation = plan.reservation
         choices = Choices(
-            [Generation(plan, index, ledger, self._directory, self._cache) for index in range(plan.answers)]
+            [Generation(plan, index, ledger, self._dispatcher, self._cache) for index in range(plan.answers)]
         )
         self._running += plan.answers
         events = choices.events()

@@ -38,6 +38,8 @@ class GatewayConfig:
     request_timeout_seconds: float = 900.0
     body_timeout_seconds: float = 30.0
     keep_alive_seconds: float = 10.0
+    probe_seconds: float = 5.0
+    share_load_seconds: float = 0.2
     recheck_key_seconds: float = 2.0
     max_body_bytes: int = 4 * 1024 * 1024
     max_concurrent_requests: int = 1024

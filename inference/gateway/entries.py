@@ -3,10 +3,12 @@
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import orjson
 
+from inference.backends.directory import abilities_of
 from inference.backends.interface import BackendAddress
 from inference.gateway.bounds import LimitsEntry, PricesEntry, read_limits, read_prices
 from inference.gateway.contract import Principal
@@ -76,7 +78,7 @@ class FimTemplate:
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """One alias of a project and what stands behind it."""
+    """One alias of a project and what stands behind it; `backends` are the servers of its replicas."""
 
     alias: str
     deployment_id: str
@@ -85,7 +87,7 @@ class Deployment:
     state: str
     digest: str
     adapter_id: str | None
-    backend: BackendAddress
+    backends: tuple[BackendAddress, ...]
     chat_template: str
     bos_token: str
     eos_token: str
@@ -97,6 +99,11 @@ class Deployment:
     restricted: bool = False
     fim_template: FimTemplate | None = None
     caches: bool = True
+
+    @cached_property
+    def features(self) -> frozenset[str]:
+        """What every one of its servers can: any of them may get the request."""
+        return frozenset.intersection(*(abilities_of(one) for one in self.backends))
 
     @property
     def served_as(self) -> str:
@@ -204,8 +211,6 @@ def _refusal(document: dict[str, Any]) -> Refusal | None:
 
 
 def _deployment(document: dict[str, Any]) -> Deployment:
-    backend = document["backend"]
-    address = BackendAddress(backend["kind"], backend["url"], frozenset(backend.get("features") or ()))
     default_max_tokens = document.get("default_max_tokens")
     return Deployment(
         alias=document["alias"],
@@ -215,7 +220,7 @@ def _deployment(document: dict[str, Any]) -> Deployment:
         state=document["state"],
         digest=document["digest"],
         adapter_id=document["adapter_id"],
-        backend=address,
+        backends=_backends(document["backends"]),
         chat_template=document["chat_template"],
         bos_token=document.get("bos_token") or "",
         eos_token=document.get("eos_token") or "",
@@ -234,3 +239,17 @@ def _fim(markers: dict[str, Any] | None) -> FimTemplate | None:
     if not markers:
         return None
     return FimTemplate(str(markers["prefix"]), str(markers["suffix"]), str(markers["middle"]))
+
+
+def _backends(documents: list[dict[str, Any]]) -> tuple[BackendAddress, ...]:
+    if not documents:
+        raise ValueError
+    return tuple(
+        BackendAddress(
+            kind=str(one["kind"]),
+            url=str(one["url"]),
+            features=frozenset(one.get("features") or ()),
+            served_name=str(one["served_name"]) if one.get("served_name") else None,
+        )
+        for one in documents
+    )

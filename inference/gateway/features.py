@@ -6,10 +6,6 @@ from inference.gateway.contract import GenerationRequest
 from inference.gateway.entries import Deployment
 from inference.gateway.faults import InvalidValue, UnsupportedParameter
 
-# What every server of a kind can do; `BackendAddress.features` vouches for the rest.
-_OF_KIND: Mapping[str, frozenset[str]] = {
-    "tgi": frozenset({"repetition_penalty", "top_k", "typical_p", "truncate"}),
-}
 MAX_TOP_LOGPROBS = 5
 
 _Asks = Callable[[GenerationRequest], bool]
@@ -35,19 +31,10 @@ _NAMES: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def features_of(deployment: Deployment) -> frozenset[str]:
-    """Everything that may be asked of it."""
-    return deployment.backend.features | _OF_KIND.get(deployment.backend.kind, frozenset())
-
-
 def check_features(request: GenerationRequest, deployment: Deployment) -> None:
     """Raise `UnsupportedParameter` for the first parameter that the server cannot honour."""
-    offered: frozenset[str] | None = None
     for feature, asks, parameter in _FEATURES:
-        if not asks(request):
-            continue
-        offered = features_of(deployment) if offered is None else offered
-        if feature not in offered:
+        if asks(request) and feature not in deployment.features:
             raise _unsupported(_NAMES.get(request.surface, {}).get(parameter, parameter))
     if request.top_logprobs > MAX_TOP_LOGPROBS:
         param = _NAMES.get(request.surface, {}).get("top_logprobs", "top_logprobs")

@@ -1,20 +1,21 @@
 """One answer under way: open, verify who answers, pass its tokens on, know what it used."""
 
 from collections.abc import AsyncGenerator
+from functools import partial
 from typing import NoReturn
 
 import structlog
 
-from inference.backends.directory import BackendDirectory
 from inference.backends.faults import BackendFault
 from inference.backends.interface import BackendStream, End, Piece
 from inference.gateway.cache.answers import AnswerCache, Opened
 from inference.gateway.cache.naming import Question
 from inference.gateway.choices import AnswerEvent
 from inference.gateway.contract import Ended, FinishReason, Started, Token
-from inference.gateway.faults import AdapterMismatch, GatewayFault, UnsupportedParameter
+from inference.gateway.faults import GatewayFault, UnsupportedParameter
 from inference.gateway.ledger import Ledger
 from inference.gateway.plans import Plan
+from inference.gateway.routing.dispatch import Dispatcher
 from inference.gateway.stopping import StopFilter
 from inference.gateway.tools import MARKERS
 
@@ -27,12 +28,13 @@ class Generation:
     """One answer of a plan under way."""
 
     def __init__(
-        self, plan: Plan, index: int, ledger: Ledger, directory: BackendDirectory, cache: AnswerCache
+        self, plan: Plan, index: int, ledger: Ledger, dispatcher: Dispatcher, cache: AnswerCache
     ) -> None:
         request = plan.request
-        self._plan, self._index, self._ledger, self._cache = plan, index, ledger, cache
+        self._plan, self._index, self._ledger = plan, index, ledger
+        self._dispatcher, self._cache = dispatcher, cache
         self._call = plan.call_for(index)
-        self._backend = directory.at(plan.deployment.backend)
+        self._counted = 0
         self._stream: BackendStream | None = None
         self._verbatim = request.verbatim
         self._stops = StopFilter(self._call.stop) if self._call.stop and not request.verbatim else None
@@ -49,8 +51,6 @@ class Generation:
         opened = await self._open()
         stream = self._stream = opened.stream
         self._ledger.note_cache(opened.outcome)
-        if stream.served_by is not None and stream.served_by != self._plan.deployment.served_as:
-            self._reject(AdapterMismatch("Another model than the one asked for answered; it is not shown."))
         event = await stream.next()
         if self._scored and isinstance(event, Piece) and event.logprob is None:
             param = "logprobs" if self._plan.request.logprobs else "best_of"
@@ -58,7 +58,7 @@ class Generation:
         self.began = True
         yield self._started(opened)
         while isinstance(event, Piece):
-            self._ledger.count()
+            self._count(event.tokens)
             if (token := self._token(event)) is not None:
                 yield token
             if self._stops is not None and self._stops.hit:
@@ -67,7 +67,7 @@ class Generation:
                 return
             event = await stream.next()
         self.reason = _REASONS[event.reason]
-        self.prompt_tokens = event.prompt_tokens
+        self._learn(event)
         if self._stops is not None and (rest := self._stops.rest()):
             yield Token(rest, None, (), self._index)
         yield Ended(self._index, self.reason, event.reason, self._call.seed)
@@ -83,9 +83,8 @@ class Generation:
         plan, principal = self._plan, self._plan.principal
         choice = self._index % plan.request.candidates
         question = Question(principal.project_id, plan.deployment, self._call, choice)
-        return await self._cache.open(
-            principal.organization_id, question, plan.request.cache, self._backend.open
-        )
+        begin = partial(self._dispatcher.open, plan.deployment, prompt_tokens=self.prompt_tokens)
+        return await self._cache.open(principal.organization_id, question, plan.request.cache, begin)
 
     def _started(self, opened: Opened) -> Started:
         plan = self._plan
@@ -103,8 +102,9 @@ class Generation:
     def _token(self, piece: Piece) -> Token | None:
         """What is shown of a token: unless verbatim, nothing of control tokens and of stop sequences."""
         if self._verbatim:
-            text, special, logprob, top, token_id, last = piece
-            return Token(text, logprob, top, self._index, token_id, special, last)
+            return Token(
+                piece.text, piece.logprob, piece.top, self._index, piece.id, piece.special, piece.last
+            )
         if piece.special and piece.text not in self._shown:
             return None
         text = piece.text if self._stops is None else self._stops.feed(piece.text)
@@ -117,20 +117,32 @@ class Generation:
         try:
             event = await stream.next()
             if isinstance(event, End):
-                self.prompt_tokens = event.prompt_tokens
+                self._learn(event)
                 return
             self._stream = None
-            self._ledger.count(1 + stream.close())
+            self._count(event.tokens + stream.close())
+            self.prompt_tokens = self.prompt_tokens or stream.prompt_tokens
         except BackendFault as fault:
             # The answer is complete; only its price is less certain.
             log.warning("end_not_seen", request_id=str(self._plan.request_id), fault=type(fault).__name__)
 
+    def _count(self, tokens: int) -> None:
+        self._counted += tokens
+        self._ledger.count(tokens)
+
+    def _learn(self, end: End) -> None:
+        """The server's own counts are right where ours was a guess."""
+        self.prompt_tokens = end.prompt_tokens
+        self._ledger.correct(end.completion_tokens - self._counted)
+        self._counted = end.completion_tokens
+
     def close(self) -> None:
         """Leave the server alone, counting what had arrived."""
         if self._stream is not None:
-            self._ledger.count(self._stream.close())
+            self._count(self._stream.close())
+            self.prompt_tokens = self.prompt_tokens or self._stream.prompt_tokens
             self._stream = None
 
     async def count_prompt(self) -> int:
         """As the server counts it. Raises a `BackendFault`."""
-        return await self._backend.count_tokens(self._call)
+        return await self._dispatcher.count_tokens(self._plan.deployment, self._call)

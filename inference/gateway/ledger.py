@@ -36,6 +36,10 @@ class Ledger:
             self._first_token_ms = self._elapsed_ms()
         self.completion_tokens += tokens
 
+    def correct(self, tokens: int) -> None:
+        """An answer is complete, and the server counts so many tokens more than came (or fewer)."""
+        self.completion_tokens += tokens
+
     def note_cache(self, outcome: CacheOutcome) -> None:
         """Where an answer came from; of several answers, a hit is only what all of them were."""
         self.cache = outcome if self.cache in (None, outcome) else "miss"

@@ -111,7 +111,7 @@ def _headers(
     inference_ms = max(0.0, total_ms - planned_ms)
     usage = answer.finished.usage
     return [
-        (b"x-compute-type", plan.deployment.backend.kind.encode()),
+        (b"x-compute-type", plan.deployment.backends[0].kind.encode()),
         (b"x-compute-time", b"%.6f" % (total_ms / 1000)),
         (b"x-compute-characters", b"%d" % len(plan.call.prompt)),
         (b"x-total-time", b"%d" % total_ms),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from inference.backends.directory import BackendDirectory
+from inference.backends.faults import CannotCount
 from inference.backends.interface import GenerationCall
 from inference.gateway.contract import ChatMessage, GenerationRequest, Grammar
 from inference.gateway.entries import Deployment
@@ -15,7 +15,8 @@ from inference.gateway.faults import (
     ModelFailed,
     UnsupportedParameter,
 )
-from inference.gateway.features import check_features, features_of
+from inference.gateway.features import check_features
+from inference.gateway.routing.dispatch import Dispatcher
 from inference.gateway.templates import ChatTemplate, TemplateBroken, TemplateRefused, compiled
 from inference.gateway.tools import CLOSE, begun_call
 
@@ -37,7 +38,7 @@ def calls_of(request: GenerationRequest, deployment: Deployment) -> tuple[Genera
 def chat_prompt(request: GenerationRequest, deployment: Deployment) -> str:
     """The messages as the model was trained to read them. Raises `InvalidRequest`, `ModelFailed`."""
     template = _template(deployment)
-    offers_tools = template.reads_tools and "tools" in features_of(deployment)
+    offers_tools = template.reads_tools and "tools" in deployment.features
     for place, message in enumerate(request.messages):
         _check_message(message, f"messages[{place}]", template, offers_tools=offers_tools)
     if request.tools is not None and not offers_tools:
@@ -120,6 +121,8 @@ def _call(request: GenerationRequest, deployment: Deployment, prompt: str) -> Ge
         top_logprobs=request.top_logprobs,
         json_schema=_schema(request.grammar),
         regex=request.grammar.pattern if request.grammar and request.grammar.kind == "regex" else None,
+        logprobs=request.logprobs or request.verbatim or request.candidates > request.n,
+        served_as=deployment.served_as,
     )
 
 
@@ -136,18 +139,23 @@ def prompt_bound(call: GenerationCall) -> int:
 
 
 async def fitted(
-    call: GenerationCall, deployment: Deployment, directory: BackendDirectory, subject: str
+    call: GenerationCall, deployment: Deployment, dispatcher: Dispatcher, subject: str
 ) -> tuple[GenerationCall, int | None]:
     """The call with `max_new_tokens` that fit, and the prompt's tokens if they had to be counted.
 
-    The pod is asked to count only when the prompt's bytes cannot rule out that it is too long. Raises
-    `ContextLengthExceeded` naming the `subject` (messages or prompt), and `BackendFault` when counting fails.
+    The pod is asked to count only when the prompt's bytes cannot rule out that it is too long; one that
+    cannot count judges for itself. Raises `ContextLengthExceeded` naming the `subject` (messages or prompt),
+    and `BackendFault` when counting fails.
     """
     context = deployment.context_tokens
     wished = call.max_new_tokens or deployment.default_max_tokens
-    if wished and prompt_bound(call) + wished <= context:
+    left = context - prompt_bound(call)
+    if wished and wished <= left:
         return replace(call, max_new_tokens=wished), None
-    prompt_tokens = await directory.at(deployment.backend).count_tokens(call)
+    try:
+        prompt_tokens = await dispatcher.count_tokens(deployment, call)
+    except CannotCount:
+        return replace(call, max_new_tokens=wished or max(1, left)), None
     room = context - prompt_tokens
     if room < 1 or call.max_new_tokens > room:
         raise too_long(context, prompt_tokens, call.max_new_tokens, subject)

@@ -2,6 +2,7 @@
 
 from inference.backends import faults as backend
 from inference.gateway.faults import (
+    AdapterMismatch,
     ContextLengthExceeded,
     GatewayFault,
     InvalidRequest,
@@ -42,6 +43,8 @@ def _failure(fault: backend.BackendFault) -> GatewayFault:
         )
     if isinstance(fault, backend.TimedOut):
         return ModelTimedOut("The model did not answer in time.", retry_after_seconds=2)
+    if isinstance(fault, backend.OtherModel):
+        return AdapterMismatch("Another model than the one asked for answered; it is not shown.")
     return ModelFailed("The model failed while it generated the answer.")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.benchmarks.figures import REPOSITORY, kept, machine, table
 
-NAMES = ("stack", "gateway", "cache", "streams", "trust", "access", "usage")
+NAMES = ("stack", "gateway", "routing", "cache", "streams", "trust", "access", "usage")
 PAGE: Path = REPOSITORY / "docs" / "benchmarks.md"
 WORDS = """# Benchmarks
 
@@ -20,6 +20,9 @@ than the absolute figures. A goal that was missed stays here.
 ## The gateway, before a scripted model server
 
 {gateway}
+## Where requests go, in simulated time
+
+{routing}
 ## Answers that were kept
 
 {cache}

@@ -52,7 +52,7 @@ DEPLOYMENT = Deployment(
     state="ready",
     digest="ab" * 32,
     adapter_id="adapter-" + "ab" * 32,
-    backend=BackendAddress("tgi", "http://127.0.0.1:1"),
+    backends=(BackendAddress("tgi", "http://127.0.0.1:1"),),
     chat_template="{{ messages }}",
     bos_token="",
     eos_token="",
@@ -100,7 +100,7 @@ def recording_of(tokens: int) -> Recording:
     """An answer as a model server gives it."""
     words = (" the", " capital", " of", " France", " is", " Paris", ",", " since", " 987")
     pieces = tuple(Piece(words[place % len(words)], False, -0.1 * (place % 7)) for place in range(tokens))
-    return Recording(pieces, End("eos_token", 24, tokens), None, int(time.time()))
+    return Recording(pieces, End("eos_token", 24, tokens), int(time.time()))
 
 
 async def rendered(stream: BackendStream, plan: Plan) -> bytes:

@@ -616,6 +616,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/deployments/{deployment_id}/cache": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** @description Let gateways keep a deployment's answers, or not. */
+        put: operations["deployments_cache_update"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/deployments/{deployment_id}/start": {
         parameters: {
             query?: never;
@@ -1105,6 +1122,23 @@ export interface paths {
         head?: never;
         /** @description The caller's organization. */
         patch: operations["organization_partial_update"];
+        trace?: never;
+    };
+    "/api/v1/organization/cache": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** @description The organization's cache of answers. */
+        delete: operations["organization_cache_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/organization/closing": {
@@ -2866,6 +2900,17 @@ export interface components {
                 [key: string]: unknown;
             }[];
         };
+        /** @description Which generation of the organization's cache is in use, and since when. */
+        Cache: {
+            object: string;
+            generation: number;
+            /** Format: date-time */
+            cleared_at: string;
+        };
+        /** @description Whether gateways may keep a deployment's answers. */
+        Caching: {
+            caches: boolean;
+        };
         /** @description What people compare of a signing certificate. */
         Certificate: {
             sha256: string;
@@ -3007,6 +3052,7 @@ export interface components {
             base_model: string;
             digest: string;
             error: string | null;
+            caches: boolean;
             /** Format: date-time */
             created_at: string;
             /** Format: date-time */
@@ -6284,6 +6330,40 @@ export interface operations {
             };
         };
     };
+    deployments_cache_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                deployment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Caching"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deployment"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     deployments_start_create: {
         parameters: {
             query?: never;
@@ -7601,6 +7681,34 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Organization"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    organization_cache_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Cache"];
                 };
             };
             /** @description A refusal. */

@@ -159,20 +159,18 @@ class AnswerCache:
         self._hot.put(case.organization_id, case.name, kept)
 
     def _land(self, case: _Case, flight: Flight) -> None:
-        """Keep what was generated to its end by the model that was asked, and nothing else."""
+        """Keep what was generated to its end, and nothing else."""
         if self._flights.get(case.name) is flight:
             del self._flights[case.name]
         made = None
         if flight.recording is None and flight.end is not None:
-            made = Recording(tuple(flight.pieces), flight.end, flight.served_by, int(time.time()))
+            made = Recording(tuple(flight.pieces), flight.end, int(time.time()))
         if made is not None and self._is_worth_keeping(case, made):
             self._adopt(self._keep(case, made))
         elif case.has_right:
             self._adopt(self._release(case))
 
     def _is_worth_keeping(self, case: _Case, made: Recording) -> bool:
-        if made.served_by not in (None, case.question.deployment.served_as):
-            return False
         if made.tokens_saved < MIN_TOKENS_SAVED:
             return False
         # Where entries have to go for it, only what was asked more than once.

@@ -1,7 +1,7 @@
 """One generation, or one look into the cache, that several callers follow at the same time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from inference.backends.interface import BackendStream, End, Piece
 from inference.gateway.cache.recording import Recording
@@ -27,7 +27,6 @@ class Flight:
         self._stream: BackendStream | None = None
         self.is_open = False
         self.recording: Recording | None = None
-        self.served_by: str | None = None
         self.pieces: list[Piece] = []
         self.end: End | None = None
         self.fault: Exception | None = None
@@ -45,6 +44,13 @@ class Flight:
             self.leave()
             raise
         return Follower(self)
+
+    @property
+    def prompt_tokens(self) -> int | None:
+        """The prompt's length, as soon as it is known."""
+        if self.end is not None:
+            return self.end.prompt_tokens
+        return self._stream.prompt_tokens if self._stream is not None else None
 
     async def move(self) -> None:
         """Wait until there is something new."""
@@ -78,12 +84,12 @@ class Flight:
             self._finish()
 
     def _replay(self, recording: Recording) -> None:
-        self.recording, self.served_by = recording, recording.served_by
+        self.recording = recording
         self.pieces, self.end = list(recording.pieces), recording.end
         self.is_open = True
 
     async def _follow(self, stream: BackendStream) -> None:
-        self._stream, self.served_by = stream, stream.served_by
+        self._stream = stream
         self.is_open = True
         self._stir()
         while True:
@@ -114,7 +120,11 @@ class Follower:
 
     def __init__(self, flight: Flight) -> None:
         self._flight, self._place, self._left = flight, 0, False
-        self.served_by = flight.served_by
+
+    @property
+    def prompt_tokens(self) -> int | None:
+        """See `BackendStream`."""
+        return self._flight.prompt_tokens
 
     async def next(self) -> Piece | End:
         """The next event; see `BackendStream`."""
@@ -133,7 +143,7 @@ class Follower:
         if self._left:
             return 0
         self._left = True
-        return len(self._flight.pieces) - self._place + self._flight.leave()
+        return _tokens_in(self._flight.pieces[self._place :]) + self._flight.leave()
 
 
 class Replay:
@@ -141,7 +151,7 @@ class Replay:
 
     def __init__(self, recording: Recording) -> None:
         self._recording, self._place = recording, 0
-        self.served_by = recording.served_by
+        self.prompt_tokens: int | None = recording.end.prompt_tokens
 
     async def next(self) -> Piece | End:
         """The next event."""
@@ -153,6 +163,10 @@ class Replay:
 
     def close(self) -> int:
         """How much of it was not taken."""
-        untaken = len(self._recording.pieces) - self._place
+        untaken = _tokens_in(self._recording.pieces[self._place :])
         self._place = len(self._recording.pieces)
         return untaken
+
+
+def _tokens_in(pieces: Sequence[Piece]) -> int:
+    return sum(piece.tokens for piece in pieces)

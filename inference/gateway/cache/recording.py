@@ -32,7 +32,6 @@ class Recording:
 
     pieces: tuple[Piece, ...]
     end: End
-    served_by: str | None
     made_at: int
 
     @property
@@ -70,13 +69,13 @@ def _columns(recording: Recording) -> dict[str, Any]:
     pieces, end = recording.pieces, recording.end
     return {
         "made_at": recording.made_at,
-        "served_by": recording.served_by,
         "end": [end.reason, end.prompt_tokens, end.completion_tokens],
         "text": [piece.text for piece in pieces],
         "logprob": [piece.logprob for piece in pieces],
         "id": [piece.id for piece in pieces],
         "special": [place for place, piece in enumerate(pieces) if piece.special],
         "last": [place for place, piece in enumerate(pieces) if piece.last],
+        "tokens": {str(place): piece.tokens for place, piece in enumerate(pieces) if piece.tokens != 1},
         "top": {
             str(place): [tuple(one) for one in piece.top] for place, piece in enumerate(pieces) if piece.top
         },
@@ -85,12 +84,21 @@ def _columns(recording: Recording) -> dict[str, Any]:
 
 def _recording(columns: dict[str, Any]) -> Recording:
     special, last, top = frozenset(columns["special"]), frozenset(columns["last"]), columns["top"]
-    tokens = enumerate(zip(columns["text"], columns["logprob"], columns["id"], strict=True))
+    tokens = columns["tokens"]
+    rows = enumerate(zip(columns["text"], columns["logprob"], columns["id"], strict=True))
     made = tuple(
-        Piece(text, place in special, logprob, _alternatives(top.get(str(place))), token_id, place in last)
-        for place, (text, logprob, token_id) in tokens
+        Piece(
+            text,
+            place in special,
+            logprob,
+            _alternatives(top.get(str(place))),
+            token_id,
+            place in last,
+            tokens.get(str(place), 1),
+        )
+        for place, (text, logprob, token_id) in rows
     )
-    return Recording(made, End(*columns["end"]), columns["served_by"], int(columns["made_at"]))
+    return Recording(made, End(*columns["end"]), int(columns["made_at"]))
 
 
 def _alternatives(top: list[list[Any]] | None) -> tuple[Alternative, ...]:

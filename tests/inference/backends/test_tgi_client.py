@@ -8,7 +8,7 @@ import uvloop
 from inference.backends.events import EventDecoder
 from inference.backends.faults import Broken, Unreachable
 from inference.backends.http11 import Pool
-from inference.backends.interface import End, GenerationCall, Piece, Timeouts
+from inference.backends.interface import BackendAddress, End, GenerationCall, Piece, Timeouts
 from inference.backends.tgi import TgiBackend, parameters_of
 from tests.inference.gateway.fake_tgi import FakeTgi, Script
 
@@ -16,7 +16,7 @@ CALL = GenerationCall(prompt="Hi", adapter_id=None, max_new_tokens=8)
 
 
 async def generated(tgi: FakeTgi, times: int = 1) -> str:
-    backend = TgiBackend(tgi.url, key="k", timeouts=Timeouts())
+    backend = TgiBackend(BackendAddress("tgi", tgi.url), key="k", timeouts=Timeouts())
     text = ""
     for _ in range(times):
         stream = await backend.open(CALL)
@@ -44,12 +44,12 @@ def test_it_works_on_uvloop_as_on_asyncio() -> None:
 
 async def test_information_and_health_come_from_the_hubs_client() -> None:
     async with FakeTgi() as tgi:
-        backend = TgiBackend(tgi.url, key="k", timeouts=Timeouts())
+        backend = TgiBackend(BackendAddress("tgi", tgi.url), key="k", timeouts=Timeouts())
         assert await backend.healthy()
         assert (await backend.describe())["model_id"] == "fake"
         assert await backend.count_tokens(CALL) == 7
         await backend.aclose()
-    gone = TgiBackend("http://127.0.0.1:9", key="k", timeouts=Timeouts(connect=0.5))
+    gone = TgiBackend(BackendAddress("tgi", "http://127.0.0.1:9"), key="k", timeouts=Timeouts(connect=0.5))
     assert not await gone.healthy()
     await gone.aclose()
 
@@ -57,7 +57,7 @@ async def test_information_and_health_come_from_the_hubs_client() -> None:
 async def test_closing_midway_counts_what_had_arrived_unread() -> None:
     async with FakeTgi() as tgi:
         tgi.script = Script(tokens=["x"] * 5, stall_after=5)
-        backend = TgiBackend(tgi.url, key="k", timeouts=Timeouts())
+        backend = TgiBackend(BackendAddress("tgi", tgi.url), key="k", timeouts=Timeouts())
         stream = await backend.open(CALL)
         await stream.next()
         await asyncio.sleep(0.1)

@@ -74,7 +74,7 @@ def test_a_project_is_published_with_exactly_what_the_gateway_reads(owner: Perso
         "base_model": PROJECT_BASE_MODEL,
         "digest": digest,
         "adapter_id": f"adapter-{digest}",
-        "backend": {"kind": "tgi", "url": pod.url, "features": ["grammar", "regex", "top_logprobs"]},
+        "backends": [{"kind": "tgi", "url": pod.url, "features": ["grammar", "regex", "top_logprobs"]}],
         "chat_template": base.chat_template,
         "eos_token": base.eos_token,
         "bos_token": base.bos_token,

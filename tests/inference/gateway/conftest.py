@@ -17,6 +17,8 @@ def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeySe
 
 
 @pytest.fixture
-async def house(valkey_server: ValkeyServer, tmp_path: Path) -> AsyncIterator[House]:
-    async with opened(valkey_server, tmp_path) as house:
+async def house(
+    request: pytest.FixtureRequest, valkey_server: ValkeyServer, tmp_path: Path
+) -> AsyncIterator[House]:
+    async with opened(valkey_server, tmp_path, kind=getattr(request, "param", "tgi")) as house:
         yield house

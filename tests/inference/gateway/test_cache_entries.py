@@ -30,7 +30,7 @@ DEPLOYMENT = Deployment(
     state="ready",
     digest="ab" * 32,
     adapter_id=None,
-    backend=BackendAddress("tgi", "http://127.0.0.1:1"),
+    backends=(BackendAddress("tgi", "http://127.0.0.1:1"),),
     chat_template="{{ messages }}",
     bos_token="",
     eos_token="",
@@ -122,6 +122,7 @@ pieces = st.builds(
     ).map(tuple),
     id=st.none() | st.integers(0, 9),
     last=st.booleans(),
+    tokens=st.integers(0, 4),
 )
 recordings = st.builds(
     Recording,
@@ -129,7 +130,6 @@ recordings = st.builds(
     end=st.builds(
         End, st.sampled_from(["length", "eos_token", "stop_sequence"]), st.integers(0, 9), st.integers(0, 9)
     ),
-    served_by=st.none() | texts,
     made_at=st.integers(0, 2**33),
 )
 
@@ -140,11 +140,11 @@ def test_what_is_opened_is_what_was_sealed(recording: Recording) -> None:
 
 
 def test_every_field_of_what_a_server_sends_is_kept() -> None:
-    assert Piece._fields == ("text", "special", "logprob", "top", "id", "last")
+    assert Piece._fields == ("text", "special", "logprob", "top", "id", "last", "tokens")
     assert {one.name for one in fields(End)} == {"reason", "prompt_tokens", "completion_tokens"}
 
 
-RECORDING = Recording((Piece("hello", False, -0.5),) * 100, End("eos_token", 3, 100), None, 1)
+RECORDING = Recording((Piece("hello", False, -0.5),) * 100, End("eos_token", 3, 100), 1)
 
 
 @given(st.data())

@@ -4,9 +4,10 @@ import openai
 from openai.types.chat import ChatCompletionMessageParam
 
 from tests.inference.gateway.fake_tgi import Script
-from tests.inference.gateway.house import ADAPTER, DIGEST, House
+from tests.inference.gateway.house import ADAPTER, DIGEST, House, over_both_kinds
 
 
+@over_both_kinds
 async def test_an_answer_has_openais_shape_and_names_what_served_it(house: House) -> None:
     response = await house.chat()
     body = response.json()
@@ -21,10 +22,12 @@ async def test_an_answer_has_openais_shape_and_names_what_served_it(house: House
     assert body["system_fingerprint"] == f"fp_{DIGEST[:16]}"
     assert response.headers["x-loomworks-digest"] == DIGEST
     assert response.headers["x-request-id"].removeprefix("req_") == body["id"].removeprefix("chatcmpl-")
-    assert house.tgi.seen[0].body["parameters"]["adapter_id"] == ADAPTER
+    asked = house.tgi.seen[0].body
+    assert (asked["parameters"]["adapter_id"] if house.kind == "tgi" else asked["model"]) == ADAPTER
     assert house.tgi.keys == {"Bearer pod-secret"}
 
 
+@over_both_kinds
 async def test_the_official_client_streams_token_by_token_and_reads_the_same_text_whole(house: House) -> None:
     async with openai.AsyncOpenAI(base_url=f"{house.url}/v1", api_key=house.tenant.secret) as client:
         messages: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hi"}]
@@ -47,6 +50,7 @@ async def test_the_official_client_streams_token_by_token_and_reads_the_same_tex
     assert chunks[-1].usage.completion_tokens == 5
 
 
+@over_both_kinds
 async def test_each_request_leaves_one_usage_record(house: House) -> None:
     await house.chat()
     await house.chat(stream=True)
@@ -57,6 +61,7 @@ async def test_each_request_leaves_one_usage_record(house: House) -> None:
     assert records[0]["project_id"] == house.tenant.project_id
 
 
+@over_both_kinds
 async def test_text_split_anywhere_on_the_wire_arrives_unharmed(house: House) -> None:
     house.tgi.script = Script(tokens=["Grüß", " dich", " 👋🏽", "", " 漢字"], split=1)
     body = (await house.chat()).json()

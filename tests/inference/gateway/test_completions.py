@@ -72,7 +72,7 @@ async def test_an_echo_comes_first_in_a_stream_too(client: openai.AsyncOpenAI) -
 
 
 async def test_log_probabilities_have_the_older_form(house: House, client: openai.AsyncOpenAI) -> None:
-    await house.redeploy(backend={"kind": "tgi", "url": house.tgi.url, "features": ["top_logprobs"]})
+    await house.redeploy(backends=[{"kind": "tgi", "url": house.tgi.url, "features": ["top_logprobs"]}])
     house.tgi.script = Script(tokens=["Hello", " ", "Welt ä", "!"], top=TOP)
     whole = await client.completions.create(model="support", prompt="Once", logprobs=2)
     told = whole.choices[0].logprobs

@@ -10,18 +10,29 @@ import openai
 import pytest
 
 from tests.inference.gateway.fake_tgi import Script
-from tests.inference.gateway.house import ADAPTER, House, ValkeyServer, deployment, free_port, opened
+from tests.inference.gateway.house import (
+    ADAPTER,
+    KINDS,
+    House,
+    ValkeyServer,
+    deployment,
+    free_port,
+    opened,
+    over_both_kinds,
+)
 
 
-@pytest.fixture
-async def hasty(valkey_server: ValkeyServer, tmp_path: Path) -> AsyncIterator[House]:
-    """A gateway of little patience."""
+@pytest.fixture(params=KINDS)
+async def hasty(
+    request: pytest.FixtureRequest, valkey_server: ValkeyServer, tmp_path: Path
+) -> AsyncIterator[House]:
+    """A gateway of little patience, before a model server of each kind."""
     settings: dict[str, Any] = {
         "first_token_timeout_seconds": 0.4,
         "inter_token_timeout_seconds": 0.3,
         "connect_timeout_seconds": 0.5,
     }
-    async with opened(valkey_server, tmp_path, **settings) as house:
+    async with opened(valkey_server, tmp_path, kind=request.param, **settings) as house:
         yield house
 
 
@@ -93,7 +104,9 @@ async def test_a_failure_before_the_first_token_has_its_own_status(
 
 
 async def test_a_model_that_cannot_be_reached_is_503(hasty: House) -> None:
-    await hasty.publisher.project(hasty.tenant, deployment(f"http://127.0.0.1:{free_port()}"))
+    await hasty.publisher.project(
+        hasty.tenant, deployment(f"http://127.0.0.1:{free_port()}", kind=hasty.kind)
+    )
     await asyncio.sleep(0.2)
     response = await hasty.chat()
     assert (response.status_code, response.json()["error"]["code"]) == (503, "model_unreachable")
@@ -140,6 +153,7 @@ async def test_a_failure_midway_fails_a_whole_answer(hasty: House) -> None:
     assert (record["status"], record["completion_tokens"]) == ("failed", 2)
 
 
+@over_both_kinds
 async def test_nothing_of_another_model_is_shown_or_billed(house: House) -> None:
     house.tgi.script = Script(tokens=["secret"], served_by="base-" + "1" * 64)
     response = await house.chat(stream=True)
@@ -149,17 +163,23 @@ async def test_nothing_of_another_model_is_shown_or_billed(house: House) -> None
     assert (record["status"], record["completion_tokens"], record["prompt_tokens"]) == ("failed", 0, 0)
 
 
+@over_both_kinds
 async def test_the_right_name_is_accepted_for_adapter_and_base(house: House) -> None:
     house.tgi.script = Script(served_by=ADAPTER)
     assert (await house.chat()).status_code == 200
-    base = deployment(house.tgi.url, adapter_id=None, digest="cd" * 32)
+    base = house.deployment(adapter_id=None, digest="cd" * 32)
     await house.publisher.project(house.tenant, base)
     await asyncio.sleep(0.2)
     house.tgi.script = Script(served_by="base-" + "cd" * 32)
     assert (await house.chat()).status_code == 200
-    assert "adapter_id" not in house.tgi.seen[-1].body["parameters"]
+    asked = house.tgi.seen[-1].body
+    if house.kind == "tgi":
+        assert "adapter_id" not in asked["parameters"]
+    else:
+        assert asked["model"] == "base-" + "cd" * 32
 
 
+@over_both_kinds
 async def test_a_pooled_connection_that_went_stale_is_replaced_unnoticed(house: House) -> None:
     assert (await house.chat()).status_code == 200
     assert (await house.chat()).status_code == 200

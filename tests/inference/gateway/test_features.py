@@ -45,7 +45,7 @@ async def test_a_feature_is_used_where_it_is_vouched_for_and_refused_elsewhere(
     assert (refused.status_code, refused.json()["error"]["code"]) == (400, "unsupported_parameter")
     assert refused.json()["error"]["param"] in asked
     assert house.tgi.seen == []
-    await house.redeploy(backend={"kind": "tgi", "url": house.tgi.url, "features": [feature]})
+    await house.redeploy(backends=[{"kind": "tgi", "url": house.tgi.url, "features": [feature]}])
     answer = await house.chat(**asked)
     assert answer.status_code == 200, answer.text
     parameters = house.tgi.seen[0].body["parameters"]

@@ -14,7 +14,7 @@ from inference.gateway.contract import ChatMessage, Finished, GenerationRequest,
 from inference.gateway.faults import GatewayFault, ModelNotFound, PermissionMissing
 from inference.gateway.spool import Spool, SpoolFull
 from tests.inference.gateway.fake_tgi import Script
-from tests.inference.gateway.house import House, ValkeyServer, opened
+from tests.inference.gateway.house import House, ValkeyServer, opened, over_both_kinds
 
 # They start processes of their own.
 pytestmark = pytest.mark.services
@@ -34,6 +34,7 @@ async def leave_after(house: House, lines: int) -> int:
     return seen
 
 
+@over_both_kinds
 async def test_a_client_that_leaves_stops_the_model_within_a_second_and_pays_what_was_made(
     house: House,
 ) -> None:
@@ -56,6 +57,7 @@ async def test_a_record_says_by_what_it_was_allowed(house: House) -> None:
     assert record["batch"] is False
 
 
+@over_both_kinds
 async def test_a_client_that_leaves_a_whole_answer_stops_the_model_too(house: House) -> None:
     house.tgi.script = Script(tokens=["x"] * 500, delay=0.02)
     with pytest.raises(httpx.TimeoutException):
@@ -72,6 +74,7 @@ async def test_a_client_that_leaves_a_whole_answer_stops_the_model_too(house: Ho
     assert abs(record["completion_tokens"] - house.tgi.seen[0].emitted) <= 1
 
 
+@over_both_kinds
 async def test_a_client_that_leaves_before_the_first_token_pays_nothing(house: House) -> None:
     house.tgi.script = Script(first_delay=30)
     with pytest.raises(httpx.TimeoutException):
@@ -87,6 +90,7 @@ async def test_a_client_that_leaves_before_the_first_token_pays_nothing(house: H
     assert (record["status"], record["completion_tokens"], record["prompt_tokens"]) == ("cancelled", 0, 0)
 
 
+@over_both_kinds
 async def test_metering_is_exact_when_a_third_of_the_clients_leave_at_random(house: House) -> None:
     house.tgi.script = Script(tokens=[f"t{i}" for i in range(20)], delay=0.005)
     dice, requests = random.Random(7), 200
@@ -216,6 +220,7 @@ async def test_an_in_process_caller_gets_the_same_events_and_one_record(house: H
     assert (record["surface"], record["key_id"]) == ("console.chat", None)
 
 
+@over_both_kinds
 async def test_closing_the_iterator_cancels_the_model_and_meters_what_was_made(house: House) -> None:
     house.tgi.script = Script(tokens=["x"] * 500, delay=0.01)
     events = house.gateway.complete(principal(house, "inference.complete"), REQUEST)

@@ -41,7 +41,7 @@ async def served(pod: RunningPod, valkey_server: ValkeyServer, tmp_path: Path) -
     async with opened(valkey_server, tmp_path, pod_key=KEY) as house:
         backend = {"kind": "tgi", "url": pod.url, "features": FEATURES}
         await house.publisher.project(
-            house.tenant, deployment(pod.url, adapter_id=None, digest=digest, backend=backend)
+            house.tenant, deployment(pod.url, adapter_id=None, digest=digest, backends=[backend])
         )
         yield house
 

@@ -69,7 +69,7 @@ async def test_completions_follow_the_published_schema(house: House, specificati
     for changes in ({}, {"logprobs": 1}, {"n": 2, "prompt": ["a", "b"], "echo": True}):
         if "logprobs" in changes:
             features = {"kind": "tgi", "url": house.tgi.url, "features": ["top_logprobs"]}
-            await house.redeploy(backend=features)
+            await house.redeploy(backends=[features])
         check(specification, "CreateCompletionResponse", (await house.complete(**changes)).json())
         stream = await house.complete(stream=True, stream_options={"include_usage": True}, **changes)
         chunks = chunks_of(stream.text)
@@ -80,7 +80,7 @@ async def test_completions_follow_the_published_schema(house: House, specificati
 
 
 async def test_tgi_native_answers_follow_tgis_published_schema(house: House, of_tgi: dict[str, Any]) -> None:
-    await house.redeploy(backend={"kind": "tgi", "url": house.tgi.url, "features": ["top_logprobs"]})
+    await house.redeploy(backends=[{"kind": "tgi", "url": house.tgi.url, "features": ["top_logprobs"]}])
     house.tgi.script.top = [("a", -1.0)]
     asked = {"details": True, "top_n_tokens": 1, "do_sample": True, "seed": 5}
     validate_native(of_tgi, "GenerateResponse", (await house.native()).json())

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from inference.gateway.stopping import StopFilter
 from tests.inference.gateway.fake_tgi import Script
-from tests.inference.gateway.house import House
+from tests.inference.gateway.house import House, over_both_kinds
 
 letters = st.text("abc", max_size=4)
 
@@ -29,6 +29,7 @@ def test_what_is_shown_is_the_text_before_the_first_stop_sequence(
     assert shown == (fed[: min(places)] if places else fed)
 
 
+@over_both_kinds
 async def test_a_stop_sequence_across_tokens_is_left_out_of_stream_and_whole_answer(house: House) -> None:
     house.tgi.script = Script(tokens=["One", " E", "ND"], finish="stop_sequence")
     whole = (await house.chat(stop=["END"])).json()
@@ -39,6 +40,7 @@ async def test_a_stop_sequence_across_tokens_is_left_out_of_stream_and_whole_ans
     assert "[DONE]" in stream.text
 
 
+@over_both_kinds
 async def test_a_stop_sequence_that_the_model_server_missed_ends_the_answer_all_the_same(
     house: House,
 ) -> None:
@@ -50,12 +52,14 @@ async def test_a_stop_sequence_that_the_model_server_missed_ends_the_answer_all_
     assert 3 <= record["completion_tokens"] < 20
 
 
+@over_both_kinds
 async def test_text_held_back_for_a_stop_sequence_that_never_came_is_shown(house: House) -> None:
     house.tgi.script = Script(tokens=["One ", "EN"])
     body = (await house.chat(stop="END")).json()
     assert body["choices"][0]["message"]["content"] == "One EN"
 
 
+@over_both_kinds
 async def test_log_probabilities_come_with_their_tokens(house: House) -> None:
     body = (await house.chat(logprobs=True)).json()
     content = body["choices"][0]["logprobs"]["content"]

@@ -106,7 +106,7 @@ async def test_a_whole_answer_tells_times_and_counts_in_headers(house: House) ->
 
 
 async def test_every_parameter_reaches_the_model(house: House) -> None:
-    await house.redeploy(backend={"kind": "tgi", "url": house.tgi.url, "features": FEATURES})
+    await house.redeploy(backends=[{"kind": "tgi", "url": house.tgi.url, "features": FEATURES}])
     given = {
         "temperature": 0.5,
         "repetition_penalty": 1.2,
@@ -154,7 +154,7 @@ async def test_the_best_of_several_comes_with_the_others(house: House) -> None:
 
 
 async def test_alternatives_come_with_their_ids(house: House) -> None:
-    await house.redeploy(backend={"kind": "tgi", "url": house.tgi.url, "features": FEATURES})
+    await house.redeploy(backends=[{"kind": "tgi", "url": house.tgi.url, "features": FEATURES}])
     house.tgi.script = Script(tokens=["a"], top=[("a", -0.5), ("b", -1.0)])
     parameters = {"top_n_tokens": 2, "details": True}
     (first, *_) = (await house.native(parameters=parameters)).json()["details"]["top_tokens"]

@@ -34,7 +34,7 @@ DEFINITIONS = Tools((WEATHER, TIME))
 async def able(house: House) -> House:
     """A house whose model may call functions."""
     backend = {"kind": "tgi", "url": house.tgi.url, "features": ["tools"]}
-    await house.redeploy(backend=backend, chat_template=TEMPLATE)
+    await house.redeploy(backends=[backend], chat_template=TEMPLATE)
     return house
 
 

@@ -1,0 +1,213 @@
+"""A generation on a replica: chosen, begun, tried once more elsewhere if it fails before its first token."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import structlog
+
+from inference.backends.directory import BackendDirectory
+from inference.backends.faults import (
+    BackendFault,
+    Broken,
+    CannotCount,
+    Overloaded,
+    Refused,
+    TimedOut,
+    UnknownAdapter,
+    Unreachable,
+)
+from inference.backends.interface import (
+    Backend,
+    BackendAddress,
+    BackendStream,
+    End,
+    GenerationCall,
+    Piece,
+    TellsTokens,
+    TokenPlace,
+)
+from inference.gateway.entries import Deployment
+from inference.gateway.routing.breaker import Clock, Outcome
+from inference.gateway.routing.budget import RetryBudget
+from inference.gateway.routing.replicas import Lease
+from inference.gateway.routing.router import Router, Work
+
+# The server's doing or its network's; another may do better.
+_TRY_ELSEWHERE = (Unreachable, Overloaded, Broken, TimedOut, UnknownAdapter)
+# The server is in order; it is the request, or a want of room, or of an adapter.
+_IN_ORDER = (Refused, Overloaded, UnknownAdapter, CannotCount)
+_MOST_PAUSE_SECONDS = 0.05
+_Told = TypeVar("_Told")
+
+log = structlog.get_logger("inference.gateway")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """Seconds: for a whole request, and for a first token. A retry is made only if there is time for one."""
+
+    request: float
+    first_token: float
+
+
+class Answer:
+    """A generation that has produced its first event. It is a `BackendStream`."""
+
+    __slots__ = ("_first", "_lease", "_stream")
+
+    def __init__(self, stream: BackendStream, first: Piece | End, lease: Lease) -> None:
+        self._stream, self._lease = stream, lease
+        self._first: Piece | End | None = first
+
+    @property
+    def prompt_tokens(self) -> int | None:
+        """See `BackendStream`."""
+        return self._stream.prompt_tokens
+
+    async def next(self) -> Piece | End:
+        """See `BackendStream`."""
+        if self._first is not None:
+            event, self._first = self._first, None
+        else:
+            try:
+                event = await self._stream.next()
+            except BackendFault as fault:
+                self._lease.end(outcome_of(fault))
+                raise
+        if type(event) is End:
+            self._lease.end(Outcome.WELL)
+        return event
+
+    def close(self) -> int:
+        """See `BackendStream`."""
+        first, self._first = self._first, None
+        # Its first token came: whoever ends it now, it is not the server's fault.
+        self._lease.end(Outcome.WELL)
+        return self._stream.close() + (first.tokens if isinstance(first, Piece) else 0)
+
+
+class Dispatcher:
+    """Begins generations for one gateway process."""
+
+    def __init__(
+        self,
+        router: Router,
+        directory: BackendDirectory,
+        *,
+        patience: Patience,
+        clock: Clock,
+        budget: RetryBudget | None = None,
+    ) -> None:
+        self._router, self._directory, self._patience = router, directory, patience
+        self._clock, self._budget = clock, budget or RetryBudget()
+
+    async def open(
+        self, deployment: Deployment, call: GenerationCall, *, prompt_tokens: int | None = None
+    ) -> Answer:
+        """Begin a generation and wait for its first event. Raises the `BackendFault` of the last attempt."""
+        self._budget.note_request()
+        deadline = self._clock() + self._patience.request - self._patience.first_token
+        work = Work(
+            prompt=call.prompt,
+            prompt_tokens=prompt_tokens,
+            answer_tokens=call.max_new_tokens,
+            model=deployment.served_as,
+            adapter=deployment.adapter_id is not None,
+            salt=call.cache_salt,
+        )
+        tried: set[str] = set()
+        while True:
+            lease = self._router.pick(deployment.backends, work, avoid=tried)
+            try:
+                return await self._begin(lease, call)
+            except BackendFault as fault:
+                tried.add(lease.replica.key)
+                self._learn(lease, fault, work.model)
+                if not self._tries_again(fault, deployment.backends, tried, deadline):
+                    raise self._honest(fault, deployment.backends) from None
+                log.info("attempt_failed", deployment_id=deployment.deployment_id, fault=type(fault).__name__)
+            # What failed for many at once is not to arrive at one other server at once.
+            await asyncio.sleep(random.uniform(0.0, _MOST_PAUSE_SECONDS))  # noqa: S311
+
+    async def count_tokens(self, deployment: Deployment, call: GenerationCall) -> int:
+        """Tokens of the prompt, by whichever replica can count. Raises a `BackendFault`."""
+        return await self._asked(deployment, lambda server: server.count_tokens(call))
+
+    async def tokens(self, deployment: Deployment, call: GenerationCall) -> list[TokenPlace]:
+        """The prompt's tokens, by whichever replica tells them. Raises `CannotCount`, or another fault."""
+
+        async def told(server: Backend) -> list[TokenPlace]:
+            if not isinstance(server, TellsTokens):
+                raise CannotCount("This model server does not tell the tokens of a text.")
+            return await server.tokens(call)
+
+        return await self._asked(deployment, told)
+
+    async def healthy(self, deployment: Deployment) -> bool:
+        """Whether a replica says that it can serve."""
+
+        async def well(server: Backend) -> bool:
+            if not await server.healthy():
+                raise Unreachable("The model server says that it cannot serve.")
+            return True
+
+        try:
+            return await self._asked(deployment, well)
+        except BackendFault:
+            return False
+
+    async def _asked(self, deployment: Deployment, ask: Callable[[Backend], Awaitable[_Told]]) -> _Told:
+        fault: BackendFault = CannotCount("No server of this model can count tokens.")
+        for address in self._router.in_order(deployment.backends):
+            try:
+                return await ask(self._directory.at(address))
+            except (*_TRY_ELSEWHERE, CannotCount) as one:
+                fault = one
+        raise fault
+
+    async def _begin(self, lease: Lease, call: GenerationCall) -> Answer:
+        try:
+            stream = await self._directory.at(lease.address).open(call)
+            try:
+                first = await stream.next()
+            except BaseException:
+                stream.close()
+                raise
+        except BackendFault as fault:
+            lease.end(outcome_of(fault))
+            raise
+        except BaseException:
+            lease.end(Outcome.UNKNOWN)
+            raise
+        lease.first_token()
+        return Answer(stream, first, lease)
+
+    def _learn(self, lease: Lease, fault: BackendFault, model: str) -> None:
+        if isinstance(fault, Overloaded):
+            lease.replica.said_full(fault.retry_after_seconds or 1)
+        elif isinstance(fault, UnknownAdapter):
+            lease.replica.lost_adapter(model)
+
+    def _tries_again(
+        self, fault: BackendFault, backends: Sequence[BackendAddress], tried: set[str], deadline: float
+    ) -> bool:
+        return (
+            isinstance(fault, _TRY_ELSEWHERE)
+            and self._clock() < deadline
+            and self._router.has_other(backends, tried)
+            and self._budget.take()
+        )
+
+    def _honest(self, fault: BackendFault, backends: Sequence[BackendAddress]) -> BackendFault:
+        """An overload says when there is likely to be room, by what was seen of the servers."""
+        if isinstance(fault, Overloaded):
+            fault.retry_after_seconds = self._router.seconds_to_room(backends)
+        return fault
+
+
+def outcome_of(fault: BackendFault) -> Outcome:
+    """What a failure tells of the server."""
+    return Outcome.WELL if isinstance(fault, _IN_ORDER) else Outcome.ILL
