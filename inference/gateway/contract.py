@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
+from uuid import UUID
 
 from kernel.addresses import Network
 
@@ -55,6 +56,22 @@ class Principal:
     permissions: frozenset[str]
     maker_id: str | None = None
     models: frozenset[str] = frozenset()
+
+
+# Where an ASGI scope holds an `InProcessCall`. No client can put one there: servers make the scopes of what
+# comes over the network.
+IN_PROCESS = "loomworks.call"
+
+
+@dataclass(frozen=True)
+class InProcessCall:
+    """A request that a caller in this process makes of the ASGI application: who asks, and under which id.
+
+    `request_id` is a UUIDv7 of the request's time, since usage is kept by it.
+    """
+
+    principal: Principal
+    request_id: UUID
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,11 @@
 from kernel.webhooks.catalogue import PublicEvent, publish
 
 EVENTS = {
+    "inference.batch.cancelled.v1": "A batch was cancelled; what was answered by then is in its files.",
+    "inference.batch.completed.v1": "A batch is done; its answers are in its files.",
+    "inference.batch.created.v1": "A batch was made.",
+    "inference.batch.expired.v1": "A batch was not done in time; what was answered by then is in its files.",
+    "inference.batch.failed.v1": "A batch failed; its errors say why.",
     "inference.deployment.created.v1": "A deployment was made.",
     "inference.deployment.failed.v1": "A deployment could not be brought up.",
     "inference.deployment.ready.v1": "A deployment answers.",
