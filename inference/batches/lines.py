@@ -123,7 +123,7 @@ def read_request(line: Line, endpoint: str) -> Request:
         end=line.end,
         custom_id=custom_id,
         body=orjson.dumps(body),
-        model=model[:MAX_MODEL_CHARACTERS] if isinstance(model, str) else "",
+        model=model[:MAX_MODEL_CHARACTERS] if isinstance(model, str) and model.isprintable() else "",
     )
 
 

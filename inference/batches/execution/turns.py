@@ -14,6 +14,7 @@ from inference.batches.models import Batch
 from inference.batches.pace import BROKEN, Pace, is_worth_another_try
 from inference.batches.states import Ends
 from kernel.storage import objects
+from kernel.storage.errors import ObjectMissing
 
 TURN_SECONDS = 60.0
 # A batch that is to wait longer lets others go first.
@@ -53,7 +54,7 @@ class Turn:
         with objects.open_object(self._batch.organization_id, self._batch.input_file.object_key) as stored:
             try:
                 self._work(self._progress.requests(stored))
-            except Ends:
+            except (Ends, ObjectMissing):
                 self._abandon()
                 self._progress.flush()
                 raise

@@ -11,7 +11,8 @@ from typing import Any
 from django.db import connection
 from django.db.models.functions import Now
 
-from inference.batches.execution import runner
+from inference.batches.execution import leases, runner
+from inference.batches.execution.leases import Lease
 from inference.batches.models import Batch
 from inference.deployments import snapshot
 from inference.deployments.entries import READY
@@ -65,7 +66,7 @@ def deploy(person: Person, alias: str = MODEL) -> None:
     valkey().set(READY, "1")
 
 
-def line(custom_id: str, **changes: Any) -> bytes:
+def line(custom_id: str, /, **changes: Any) -> bytes:
     """One good line, or one that was changed."""
     body = {"model": MODEL, "messages": [{"role": "user", "content": f"Hi {custom_id}"}]}
     request = {"custom_id": custom_id, "method": "POST", "url": ENDPOINT, "body": body} | changes
@@ -113,6 +114,14 @@ def change(person: Person, batch_id: str, **values: Any) -> None:
 def free(person: Person, batch_id: str) -> None:
     """Let the lease of a dead worker lapse, and a rest be over."""
     change(person, batch_id, lease_until=Now(), not_before=None)
+
+
+def taken(person: Person) -> Lease:
+    """The lease of a batch of the person's organization; others that wait are taken too, and left."""
+    while (lease := leases.claim()) is not None:
+        if lease.organization_id == person.organization.pk:
+            return lease
+    raise AssertionError("no batch of the organization waits")
 
 
 def finished(person: Person, content: bytes, **options: Any) -> Any:

@@ -58,6 +58,7 @@ def test_blank_lines_byte_order_marks_and_a_missing_last_newline_do_no_harm() ->
         (line("a", priority=1), "unknown_parameter", None),
         (b'{"a": "' + b"x" * MAX_LINE_BYTES + b'"}\n', "line_too_long", None),
     ],
+    ids=lambda value: repr(value)[:40],
 )
 def test_a_bad_line_is_told_with_its_number_and_place(bad: bytes, code: str, param: str | None) -> None:
     assert told(line("before") + bad + line("after")) == [(2, code, param)]

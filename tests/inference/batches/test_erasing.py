@@ -1,14 +1,14 @@
 """Batches when somebody is erased whom their requests or answers name."""
 
 from inference.batches.erasure import BatchesUnderWay
-from inference.batches.execution import leases, parts, runner
+from inference.batches.execution import parts, runner
 from inference.batches.models import BatchPart, PartKind
 from kernel.ids import parse
 from kernel.ports.erasure import Fate, Subject, Trace, no_beat
 from kernel.storage import objects
 from tenants.datasets.erasure import RowsOfFiles
 from tests.cast import Person
-from tests.inference.batches.house import bring, line, lines, make, row
+from tests.inference.batches.house import bring, line, lines, make, row, taken
 
 NAME = "ann@house.example"
 KEEPER = BatchesUnderWay()
@@ -44,8 +44,7 @@ def test_a_batch_whose_answers_name_the_person_ends_and_they_go(owner: Person) -
 
 def test_a_batch_on_rows_that_are_erased_ends_under_its_worker(owner: Person) -> None:
     batch = make(owner, lines(2))
-    lease = leases.claim()
-    assert lease is not None
+    lease = taken(owner)
     found = Trace(kind="rows of files", place=batch.input_file_id, count=1, fate=Fate.REWRITTEN)
     [trace] = list(KEEPER.find(subject(owner), [found], no_beat))
     KEEPER.erase(subject(owner), [trace], no_beat)
