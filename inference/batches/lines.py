@@ -96,7 +96,8 @@ def read_request(line: Line, endpoint: str) -> Request:
         limit = MAX_LINE_BYTES // (1024 * 1024)
         raise Unusable(Fault("line_too_long", f"The line is longer than {limit} MiB.", None, line.number))
     found = _decoded(line.number, line.raw)
-    custom_id, body = found.get("custom_id"), found.get("body")
+    custom_id: Any = found.get("custom_id")
+    body: Any = found.get("body")
     require(
         not found.keys() - FIELDS,
         "unknown_parameter",

@@ -65,7 +65,7 @@ class BatchErrorsSerializer(serializers.Serializer[Any]):
     """OpenAI's list of errors."""
 
     object = serializers.CharField()
-    data = BatchErrorSerializer(many=True)
+    data = BatchErrorSerializer(many=True)  # type: ignore[assignment]
 
 
 class BatchRequestCountsSerializer(serializers.Serializer[Any]):
@@ -105,7 +105,7 @@ class BatchSerializer(serializers.Serializer[Any]):
     object = serializers.CharField()
     endpoint = serializers.CharField()
     model = serializers.CharField(required=False)
-    errors = BatchErrorsSerializer(required=False)
+    errors = BatchErrorsSerializer(required=False)  # type: ignore[assignment]
     input_file_id = serializers.CharField()
     completion_window = serializers.CharField()
     status = serializers.ChoiceField(choices=BatchState.choices)

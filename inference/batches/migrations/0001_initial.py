@@ -20,16 +20,6 @@ STATES = [
 ]
 
 
-def pointing_at_a_file(**options):
-    return models.ForeignKey(
-        db_constraint=False,
-        on_delete=django.db.models.deletion.PROTECT,
-        related_name="+",
-        to="datasets.file",
-        **options,
-    )
-
-
 class Migration(migrations.Migration):
     initial = True
 
@@ -97,9 +87,35 @@ class Migration(migrations.Migration):
                         to="organizations.project",
                     ),
                 ),
-                ("input_file", pointing_at_a_file()),
-                ("output_file", pointing_at_a_file(null=True)),
-                ("error_file", pointing_at_a_file(null=True)),
+                (
+                    "input_file",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="datasets.file",
+                    ),
+                ),
+                (
+                    "output_file",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="datasets.file",
+                    ),
+                ),
+                (
+                    "error_file",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="datasets.file",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
