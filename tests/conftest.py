@@ -150,6 +150,10 @@ class Stores:
         superuser = {"user": "postgres", "password": place.credentials.postgres_superuser}
         with psycopg.connect(**address, **superuser) as connection:
             connection.execute("DELETE FROM events_outboxevent WHERE dispatched_at IS NULL")
+            connection.execute(
+                "UPDATE batches_batch SET state = 'cancelled'"
+                " WHERE state IN ('validating', 'in_progress', 'finalizing', 'cancelling')"
+            )
             connection.execute("UPDATE datasets_file SET state = 'deleted' WHERE state <> 'deleted'")
             connection.execute(
                 "UPDATE organizations_organization SET state = 'closed', erased_at = now()"

@@ -27,6 +27,7 @@ VISIBLE_WITH = {
     "deployment": Permission.DEPLOYMENT_READ,
     "api_key": Permission.KEY_READ,
     "conversation": Permission.CHAT_USE,
+    "batch": Permission.BATCH_READ,
 }
 
 

@@ -36,8 +36,12 @@ class Authenticator:
     async def principal(self, exchange: Exchange) -> Principal:
         """The key's principal in the project that the request names, or in the key's own.
 
+        Whoever calls in process says who asks.
+
         Raises `InvalidApiKey`, `AddressNotAllowed`, `Mismatched…`, `Refused`, `SnapshotUnavailable`.
         """
+        if exchange.call is not None:
+            return exchange.call.principal
         headers = exchange.headers
         digest = hmac.digest(self._pepper, _secret(headers), "sha256").hex()
         entry = await self._snapshot.key(digest)

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
+from uuid import UUID
 
 from inference.backends.interface import Alternative, EndReason
 from inference.gateway.usage import CacheOutcome
@@ -55,7 +56,7 @@ class Principal:
     """Who asks. Ids are UUID strings; `key_id` is None for a console user, `user_id` None for an API key.
 
     `models` are the only aliases that may be used; empty restricts nothing. `maker_id` is the person who made
-    the key: what it uses counts as theirs.
+    the key: what it uses counts as theirs. `batch`: a batch asks for them, while they do something else.
     """
 
     organization_id: str
@@ -65,6 +66,23 @@ class Principal:
     permissions: frozenset[str]
     maker_id: str | None = None
     models: frozenset[str] = frozenset()
+    batch: bool = False
+
+
+# Where an ASGI scope holds an `InProcessCall`. No client can put one there: servers make the scopes of what
+# comes over the network.
+IN_PROCESS = "loomworks.call"
+
+
+@dataclass(frozen=True)
+class InProcessCall:
+    """A request that a caller in this process makes of the ASGI application: who asks, and under which id.
+
+    `request_id` is a UUIDv7 of the request's time, since usage is kept by it.
+    """
+
+    principal: Principal
+    request_id: UUID
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import orjson
 
-from inference.gateway.contract import GatewayConfig
+from inference.gateway.contract import IN_PROCESS, GatewayConfig, InProcessCall
 from inference.gateway.faults import (
     BodyTimedOut,
     BodyTooLarge,
@@ -78,7 +78,8 @@ class Exchange:
         self.raw_path: bytes = scope.get("raw_path") or self.path.encode()
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.peer: str = (scope.get("client") or ("", 0))[0]
-        self.request_id: UUID = uuid7()
+        self.call: InProcessCall | None = scope.get(IN_PROCESS)
+        self.request_id: UUID = self.call.request_id if self.call else uuid7()
         self.extra_headers: Headers = []
         self.status = 0
         self.facts: dict[str, object] = {}

@@ -87,6 +87,7 @@ class Ledger:
             permission=f"{'key' if principal.key_id else 'role'} inference.complete",
             closest_limit=_closest_limit(self.reservation),
             cache=self.cache or "off",
+            batch=principal.batch,
         )
         return self._meter.record(record)
 

@@ -12,12 +12,11 @@ control_plane = get_asgi_application()
 # Django must be ready before the rooms' models are imported.
 from channels.auth import AuthMiddlewareStack  # noqa: E402
 from channels.routing import URLRouter  # noqa: E402
-from django.conf import settings  # noqa: E402
 
 from inference.chat.generation import interrupt_all  # noqa: E402
 from inference.chat.routing import websocket_urlpatterns  # noqa: E402
+from inference.deployments.gateways import gateway_config  # noqa: E402
 from inference.gateway.application import Gateway  # noqa: E402
-from inference.gateway.contract import GatewayConfig  # noqa: E402
 from kernel.crypto import signing  # noqa: E402
 from kernel.crypto.providers.chosen import chosen  # noqa: E402
 
@@ -29,15 +28,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[Any], Awaitable[None]]
 
-gateway = Gateway(
-    GatewayConfig(
-        valkey_url=settings.VALKEY_URL,
-        api_key_pepper=settings.API_KEY_PEPPER,
-        pod_key=settings.POD_KEY,
-        spool_dir=settings.SPOOL_DIR,
-        trusted_proxies=tuple(settings.TRUSTED_PROXIES),
-    )
-)
+gateway = Gateway(gateway_config())
 websockets = AuthMiddlewareStack(URLRouter(websocket_urlpatterns(gateway)))
 
 

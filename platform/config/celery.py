@@ -6,6 +6,7 @@ from typing import Any
 from celery import Celery
 from celery.signals import setup_logging
 
+from inference.batches.schedule import SCHEDULE as BATCHES
 from inference.chat.schedule import SCHEDULE as CHAT
 from inference.deployments.schedule import SCHEDULE as DEPLOYMENTS
 from inference.usage.schedule import SCHEDULE as USAGE
@@ -43,6 +44,7 @@ app.conf.beat_schedule = {
     **DEPLOYMENTS,
     **USAGE,
     **CHAT,
+    **BATCHES,
 }
 app.autodiscover_tasks()
 

@@ -95,6 +95,7 @@ INSTALLED_APPS = [
     "inference.deployments",
     "inference.usage",
     "inference.chat",
+    "inference.batches",
     "config.apps.CompositionConfig",
 ]
 
@@ -291,6 +292,7 @@ SPECTACULAR_SETTINGS = {
         "OwnKeyProvider": "tenants.administration.api.encryption_key.PROVIDERS",
         "ReEncryptionState": "kernel.crypto.models.ReEncryptionState",
         "MessageState": "inference.chat.models.MessageState",
+        "BatchState": "inference.batches.models.BatchState",
     },
 }
 

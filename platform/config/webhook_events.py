@@ -3,6 +3,11 @@
 from kernel.webhooks.catalogue import PublicEvent, publish
 
 EVENTS = {
+    "inference.batch.cancelled.v1": "A batch was cancelled; what was answered by then is in its files.",
+    "inference.batch.completed.v1": "A batch is done; its answers are in its files.",
+    "inference.batch.created.v1": "A batch was made.",
+    "inference.batch.expired.v1": "A batch was not done in time; what was answered by then is in its files.",
+    "inference.batch.failed.v1": "A batch failed; its errors say why.",
     "inference.cache.cleared.v1": "The cache of answers was emptied.",
     "inference.deployment.changed.v1": "Whether a deployment's answers may be kept was changed.",
     "inference.deployment.created.v1": "A deployment was made.",

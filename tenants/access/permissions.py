@@ -63,6 +63,8 @@ class Permission(StrEnum):
     DEPLOYMENT_READ = "deployment.read"
     DEPLOYMENT_WRITE = "deployment.write"
     INFERENCE_COMPLETE = "inference.complete"
+    BATCH_READ = "batch.read"
+    BATCH_WRITE = "batch.write"
     CHAT_USE = "chat.use"
 
 
@@ -97,10 +99,14 @@ WORK = frozenset(
         _P.DEPLOYMENT_READ,
         _P.DEPLOYMENT_WRITE,
         _P.INFERENCE_COMPLETE,
+        _P.BATCH_READ,
+        _P.BATCH_WRITE,
         _P.CHAT_USE,
     }
 )
-_SEEING_WORK = frozenset({_P.PROJECT_READ, _P.TRAINING_READ, _P.MODEL_READ, _P.DEPLOYMENT_READ})
+_SEEING_WORK = frozenset(
+    {_P.PROJECT_READ, _P.TRAINING_READ, _P.MODEL_READ, _P.DEPLOYMENT_READ, _P.BATCH_READ}
+)
 _TALKING = frozenset({_P.DEPLOYMENT_READ, _P.INFERENCE_COMPLETE, _P.CHAT_USE})
 # What administers: all that is no work with data and models, and no ownership.
 ADMINISTRATION = IN_AN_ORGANIZATION - WORK - EVERYBODY - {_P.ORGANIZATION_OWN}
@@ -114,7 +120,7 @@ MATRIX: dict[Role, frozenset[Permission]] = {
     Role.MODEL_TRAINER: EVERYBODY
     | _SEEING_WORK
     | _TALKING
-    | {_P.FILE_READ, _P.TRAINING_START, _P.MODEL_WRITE},
+    | {_P.FILE_READ, _P.TRAINING_START, _P.MODEL_WRITE, _P.BATCH_WRITE},
     Role.DEPLOYER: EVERYBODY | _SEEING_WORK | _TALKING | {_P.DEPLOYMENT_WRITE},
     Role.VIEWER: EVERYBODY | _SEEING_WORK | {_P.FILE_READ},
     Role.END_USER: EVERYBODY | _TALKING,

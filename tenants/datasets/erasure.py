@@ -16,7 +16,7 @@ from tenants.access.services.grants import move_grants
 from tenants.datasets import execution, services
 from tenants.datasets.formats.raw import HEADER, RawRow, raw_rows
 from tenants.datasets.happenings import tell
-from tenants.datasets.models import DatasetVersion, File, FileState
+from tenants.datasets.models import DatasetVersion, File, FileState, state_at_first
 from tenants.organizations.services import holds
 
 BATCH = 100
@@ -129,6 +129,7 @@ def _register(subject: Subject, file: File, replacement_id: UUID, stored: object
         bytes=stored.bytes,
         sha256=stored.sha256_of_plaintext,
         object_key=stored.key,
+        state=state_at_first(file.purpose),
         **{name: getattr(file, name) for name in _COPIED},
     )
     File.objects.filter(pk=file.pk).update(replaced_by=copy)
@@ -146,6 +147,7 @@ _COPIED = (
     "processing_purpose",
     "consent_reference",
     "training_allowed",
+    "expires_at",
 )
 
 

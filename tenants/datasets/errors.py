@@ -27,7 +27,7 @@ class UnknownPurpose(InvalidRequest):
     """A purpose that files cannot have here."""
 
     code = "invalid_purpose"
-    message = "'purpose' must be 'fine-tune'."
+    message = "'purpose' must be 'fine-tune' or 'batch'."
 
 
 class BadFilename(InvalidRequest):

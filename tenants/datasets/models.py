@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from kernel import ids
@@ -20,6 +21,19 @@ class FileState(models.TextChoices):
     PROCESSED = "processed"
     INVALID = "error"
     DELETED = "deleted"
+
+
+class Purpose(models.TextChoices):
+    """What a file is for, in OpenAI's words."""
+
+    FINE_TUNE = "fine-tune"
+    BATCH = "batch"
+    BATCH_OUTPUT = "batch_output"
+
+
+def state_at_first(purpose: str) -> FileState:
+    """Only rows for training are validated and made into dataset versions; a batch reads its own requests."""
+    return FileState.UPLOADED if purpose == Purpose.FINE_TUNE else FileState.PROCESSED
 
 
 class LegalBasis(models.TextChoices):
@@ -62,6 +76,8 @@ class File(Restrictable):
     state_reason = models.CharField(max_length=500, blank=True)
     validating_since = models.DateTimeField(null=True)
     deleted_at = models.DateTimeField(null=True)
+    # When it is deleted by itself.
+    expires_at = models.DateTimeField(null=True)
     # The file that has its rows but those that were erased.
     replaced_by = models.ForeignKey(
         "self", null=True, on_delete=models.SET_NULL, db_constraint=False, related_name="+"
@@ -74,7 +90,14 @@ class File(Restrictable):
 
     class Meta:
         permissions = object_permissions(Permission.FILE_READ, Permission.FILE_WRITE)
-        indexes = [models.Index(fields=["organization_id", "project", "id"], name="file_by_project")]
+        indexes = [
+            models.Index(fields=["organization_id", "project", "id"], name="file_by_project"),
+            models.Index(
+                fields=["expires_at"],
+                name="file_that_expires",
+                condition=Q(deleted_at=None, expires_at__isnull=False),
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.public_id

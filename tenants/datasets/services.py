@@ -19,13 +19,14 @@ from tenants.access.principal import Principal
 from tenants.access.services import people
 from tenants.datasets.errors import BadFilename, FileEmpty, FileTooLarge, UnknownPurpose
 from tenants.datasets.happenings import tell
-from tenants.datasets.models import File, FileState, LegalBasis
+from tenants.datasets.models import File, FileState, LegalBasis, Purpose, state_at_first
 from tenants.limits.services import storage
 from tenants.limits.services.bounds import Caller
 from tenants.organizations.models import Project
 from tenants.organizations.services import holds
 
-PURPOSE = "fine-tune"
+# What people bring; the output of batches is made here.
+BROUGHT = frozenset({Purpose.FINE_TUNE, Purpose.BATCH})
 SAMPLES = Path(__file__).parent / "samples"
 SAMPLE_FILE = "word_problems.jsonl"
 
@@ -66,7 +67,7 @@ class FileFacts:
 
     def check(self) -> None:
         """Raise the fault that these facts have."""
-        if self.purpose != PURPOSE:
+        if self.purpose not in BROUGHT:
             raise UnknownPurpose(param="purpose")
         if not 0 < len(self.filename) <= 255 or not self.filename.isprintable():
             raise BadFilename(param="file")
@@ -106,6 +107,7 @@ def bring_file(stream: Upload, facts: FileFacts, *, by: Principal) -> File:
             bytes=stored.bytes,
             sha256=stored.sha256_of_plaintext,
             object_key=key,
+            state=state_at_first(facts.purpose),
         )
         record("file.upload", file.public_id, bytes=file.bytes)
         tell("tenants.file.uploaded.v1", file)
@@ -117,7 +119,7 @@ def bring_sample(by: Principal) -> File:
     """Bring the bundled sample data as if the caller had uploaded it."""
     path = SAMPLES / SAMPLE_FILE
     with path.open("rb") as stream:
-        return bring_file(stream, FileFacts(SAMPLE_FILE, PURPOSE, path.stat().st_size), by=by)
+        return bring_file(stream, FileFacts(SAMPLE_FILE, Purpose.FINE_TUNE, path.stat().st_size), by=by)
 
 
 def delete_file(file: File) -> None:

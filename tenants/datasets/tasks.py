@@ -5,7 +5,7 @@ from uuid import UUID
 from celery import shared_task
 
 from kernel.events.subscribers import Event, subscriber
-from tenants.datasets import execution
+from tenants.datasets import execution, expiry
 
 
 @subscriber("tenants.file.uploaded.v1", queue="data", holds_scope=False)
@@ -24,3 +24,9 @@ def remove_deleted_file(event: Event, *, organization_id: UUID) -> None:
 def revive_waiting_files() -> None:
     """Announce again what was lost."""
     execution.revive_waiting()
+
+
+@shared_task(name="tenants.datasets.tasks.delete_expired_files")
+def delete_expired_files() -> None:
+    """Delete files whose time is over."""
+    expiry.delete_expired()

@@ -44,6 +44,7 @@ SHARED_MODELS = {
 }
 
 MAY_CROSS_TENANTS = {
+    "inference/batches/execution/leases.py",
     "inference/chat/settlement.py",
     "inference/deployments/reconciliation.py",
     "inference/deployments/snapshot.py",
@@ -64,6 +65,7 @@ MAY_CROSS_TENANTS = {
     "tenants/administration/api/operator.py",
     "tenants/compliance/work.py",
     "tenants/datasets/execution.py",
+    "tenants/datasets/expiry.py",
     "tenants/identity/sso/crossings.py",
     "tenants/limits/services/operation.py",
     "tenants/organizations/services/encryption.py",

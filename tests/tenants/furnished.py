@@ -17,6 +17,10 @@ from tests.tenants.identity.saml_provider import metadata
 from tests.tenants.identity.test_scim import Directory
 
 ROWS = b'{"messages":[{"role":"user","content":"2+2?"},{"role":"assistant","content":"4"}]}\n' * 12
+REQUESTS = (
+    b'{"custom_id":"a","method":"POST","url":"/v1/chat/completions",'
+    b'"body":{"model":"smollm2-135m-instruct","messages":[{"role":"user","content":"2+2?"}]}}\n'
+)
 BASE = "smollm2-135m-instruct"
 
 
@@ -136,18 +140,24 @@ class _Settler:
 
 
 def _of_work(owner: Person, settler: _Settler) -> dict[str, str]:
-    """A file, what was read of it, a job, a model, a deployment and a conversation."""
+    """A file, what was read of it, a job, a model, a deployment, a batch and a conversation."""
     file = owner.openai.files.create(file=("rows.jsonl", ROWS), purpose="fine-tune")
     execution.process_file(owner.organization.pk, ids.parse("file", file.id))
     version = register(owner, "d" * 64, b"an archive")
     deliver(owner)
     job = owner.openai.fine_tuning.jobs.create(model=BASE, training_file=file.id)
+    requests = owner.openai.files.create(file=("requests.jsonl", REQUESTS), purpose="batch")
+    batch = owner.openai.batches.create(
+        input_file_id=requests.id, endpoint="/v1/chat/completions", completion_window="24h"
+    )
     return {
         "file_id": file.id,
         "version_id": settler.one("/api/v1/dataset-versions"),
         "model_version_id": version.public_id,
         "deployment_id": settler.one("/api/v1/deployments"),
         "job_id": job.id,
+        "requests_id": requests.id,
+        "batch_id": batch.id,
         "key_id": settler.one("/api/v1/api-keys"),
         "conversation_id": settler.make("/api/v1/conversations", model=BASE),
     }

@@ -133,6 +133,11 @@ def bodies(ids: dict[str, str]) -> dict[str, Any]:
         "POST /scim/v2/Users": scim | {"userName": f"somebody.else@{ids['domain']}"},
         "PUT /scim/v2/Users/{user_id}": scim | {"displayName": "Put by the directory"},
         "PATCH /scim/v2/Users/{user_id}": rename,
+        "POST /v1/batches": {
+            "input_file_id": ids["requests_id"],
+            "endpoint": "/v1/chat/completions",
+            "completion_window": "24h",
+        },
         "POST /v1/fine_tuning/jobs": {"model": BASE, "training_file": file},
         f"POST {organization}/admin_api_keys": {"name": "One more"},
         f"POST {organization}/data_retention": {"retention_type": "zero_data_retention"},

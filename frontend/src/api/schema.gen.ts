@@ -1562,6 +1562,58 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/batches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Make a batch, list batches. */
+        get: operations["batches_list"];
+        put?: never;
+        /** @description Make a batch, list batches. */
+        post: operations["batches_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/batches/{batch_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One batch. */
+        get: operations["batches_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/batches/{batch_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Make no further request of a batch. */
+        post: operations["batches_cancel_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/files": {
         parameters: {
             query?: never;
@@ -2775,6 +2827,8 @@ export interface components {
             name: string;
             expires_in_seconds?: number;
         };
+        /** @enum {string} */
+        AnchorEnum: "created_at";
         /** @description An API key without its secret. Empty lists of models and networks restrict nothing. */
         ApiKey: {
             id: string;
@@ -2891,6 +2945,78 @@ export interface components {
         BaseModelList: {
             data: components["schemas"]["BaseModel"][];
         };
+        /** @description OpenAI's batch; what does not apply is left out. */
+        Batch: {
+            id: string;
+            object: string;
+            endpoint: string;
+            model?: string;
+            errors?: components["schemas"]["BatchErrors"];
+            input_file_id: string;
+            completion_window: string;
+            status: components["schemas"]["BatchState"];
+            output_file_id?: string;
+            error_file_id?: string;
+            created_at: number;
+            in_progress_at?: number;
+            expires_at?: number;
+            finalizing_at?: number;
+            completed_at?: number;
+            failed_at?: number;
+            expired_at?: number;
+            cancelling_at?: number;
+            cancelled_at?: number;
+            request_counts: components["schemas"]["BatchRequestCounts"];
+            usage: components["schemas"]["BatchUsage"];
+            metadata: {
+                [key: string]: string;
+            };
+        };
+        /** @description What is wrong with a batch, or with a line of its input. */
+        BatchError: {
+            code: string;
+            message: string;
+            param: string | null;
+            line: number | null;
+        };
+        /** @description OpenAI's list of errors. */
+        BatchErrors: {
+            object: string;
+            data: components["schemas"]["BatchError"][];
+        };
+        BatchPage: {
+            object: string;
+            data: components["schemas"]["Batch"][];
+            has_more: boolean;
+            first_id: string | null;
+            last_id: string | null;
+        };
+        /** @description OpenAI's request to create a batch. */
+        BatchRequest: {
+            input_file_id: string;
+            endpoint: string;
+            completion_window: components["schemas"]["CompletionWindowEnum"];
+            metadata?: {
+                [key: string]: string;
+            } | null;
+            output_expires_after?: components["schemas"]["ExpiresAfter"] | null;
+        };
+        /** @description How many requests there are, were answered, were refused. */
+        BatchRequestCounts: {
+            total: number;
+            completed: number;
+            failed: number;
+        };
+        /** @enum {string} */
+        BatchState: "validating" | "in_progress" | "finalizing" | "cancelling" | "completed" | "failed" | "expired" | "cancelled";
+        /** @description The tokens of the requests that were answered. */
+        BatchUsage: {
+            input_tokens: number;
+            input_tokens_details: components["schemas"]["CachedTokens"];
+            output_tokens: number;
+            output_tokens_details: components["schemas"]["ReasoningTokens"];
+            total_tokens: number;
+        };
         /** @description One minute, hour or day. */
         Bucket: {
             object: string;
@@ -2906,6 +3032,10 @@ export interface components {
             generation: number;
             /** Format: date-time */
             cleared_at: string;
+        };
+        /** @description Of the input tokens. */
+        CachedTokens: {
+            cached_tokens: number;
         };
         /** @description Whether gateways may keep a deployment's answers. */
         Caching: {
@@ -2954,6 +3084,8 @@ export interface components {
             first_id: string | null;
             last_id: string | null;
         };
+        /** @enum {string} */
+        CompletionWindowEnum: "24h";
         /** @description One thing that was looked at. */
         ConnectionCheck: {
             name: string;
@@ -3224,6 +3356,11 @@ export interface components {
             signature: string;
             public_key: string | null;
         };
+        /** @description When the output is deleted by itself: so many seconds after its file was made. */
+        ExpiresAfter: {
+            anchor: components["schemas"]["AnchorEnum"];
+            seconds: number;
+        };
         /** @description A copy, and how far it is; `user_id` names whom it is about, null for the whole organization. */
         Export: {
             id: string;
@@ -3292,6 +3429,7 @@ export interface components {
             purpose: string;
             status: components["schemas"]["FileStatus"];
             status_details?: string;
+            expires_at?: number;
         };
         /** @description OpenAI's answer to a deletion. */
         FileDeleted: {
@@ -4021,7 +4159,7 @@ export interface components {
             enabled?: boolean;
         };
         /** @enum {string} */
-        Permission: "platform.operate" | "account.use" | "organization.read" | "organization.write" | "organization.own" | "project.read" | "project.write" | "member.read" | "member.write" | "group.read" | "group.write" | "role.read" | "role.write" | "grant.read" | "grant.write" | "service_account.read" | "service_account.write" | "key.read" | "key.write" | "admin_key.read" | "admin_key.write" | "limit.read" | "limit.write" | "usage.read" | "policy.read" | "policy.write" | "sso.read" | "sso.write" | "encryption_key.read" | "encryption_key.write" | "webhook.read" | "webhook.write" | "support.write" | "audit.read" | "compliance.read" | "compliance.write" | "compliance.approve" | "file.read" | "file.write" | "training.read" | "training.start" | "model.read" | "model.write" | "deployment.read" | "deployment.write" | "inference.complete" | "chat.use";
+        Permission: "platform.operate" | "account.use" | "organization.read" | "organization.write" | "organization.own" | "project.read" | "project.write" | "member.read" | "member.write" | "group.read" | "group.write" | "role.read" | "role.write" | "grant.read" | "grant.write" | "service_account.read" | "service_account.write" | "key.read" | "key.write" | "admin_key.read" | "admin_key.write" | "limit.read" | "limit.write" | "usage.read" | "policy.read" | "policy.write" | "sso.read" | "sso.write" | "encryption_key.read" | "encryption_key.write" | "webhook.read" | "webhook.write" | "support.write" | "audit.read" | "compliance.read" | "compliance.write" | "compliance.approve" | "file.read" | "file.write" | "training.read" | "training.start" | "model.read" | "model.write" | "deployment.read" | "deployment.write" | "inference.complete" | "batch.read" | "batch.write" | "chat.use";
         /** @description Who is signed in. */
         Person: {
             id: string;
@@ -4299,6 +4437,10 @@ export interface components {
         /** @description Why an organization is suspended; its members read it. */
         Reason: {
             reason: string;
+        };
+        /** @description Of the output tokens. */
+        ReasoningTokens: {
+            reasoning_tokens: number;
         };
         /** @description Whether an object is kept to those to whom it is opened. */
         Restriction: {
@@ -8864,6 +9006,133 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Delivery"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    batches_list: {
+        parameters: {
+            query?: {
+                /** @description The id after which the page begins. */
+                after?: string;
+                /** @description How many at most; 20 unless told. */
+                limit?: number;
+                /** @description Newest first (desc) unless told. */
+                order?: "asc" | "desc";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BatchPage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    batches_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BatchRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Batch"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    batches_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                batch_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Batch"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    batches_cancel_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                batch_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Batch"];
                 };
             };
             /** @description A refusal. */

@@ -118,6 +118,18 @@ def move_grants(before: Restrictable, after: Restrictable) -> None:
         rows.filter(object_pk=str(before.pk)).update(object_pk=str(after.pk))
 
 
+def copy_grants(before: Restrictable, after: Restrictable) -> None:
+    """Open what is made of an object to whomever that object is open; both are of one model."""
+    for table in (TenantUserPermission, TenantGroupPermission):
+        rows = table.objects.filter(
+            content_type=ContentType.objects.get_for_model(before), object_pk=str(before.pk)
+        )
+        copies = list(rows)
+        for copy in copies:
+            copy.pk, copy.object_pk = ids.uuid7(), str(after.pk)
+        table.objects.bulk_create(copies)
+
+
 def public_id_of(target: Restrictable) -> str:
     """The object's id as clients know it."""
     return ids.render(type(target).prefix, target.pk)

@@ -31,6 +31,7 @@ class FileSerializer(serializers.Serializer[Any]):
     purpose = serializers.CharField()
     status = serializers.ChoiceField(choices=FILE_STATUSES)
     status_details = serializers.CharField(required=False)
+    expires_at = serializers.IntegerField(required=False)
 
 
 @extend_schema_field(OpenApiTypes.BINARY)
@@ -136,6 +137,8 @@ def show_file(file: File) -> dict[str, Any]:
     }
     if file.state_reason:
         shown["status_details"] = file.state_reason
+    if file.expires_at is not None:
+        shown["expires_at"] = int(file.expires_at.timestamp())
     return shown
 
 
