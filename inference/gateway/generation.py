@@ -83,7 +83,13 @@ class Generation:
         plan, principal = self._plan, self._plan.principal
         choice = self._index % plan.request.candidates
         question = Question(principal.project_id, plan.deployment, self._call, choice)
-        begin = partial(self._dispatcher.open, plan.deployment, prompt_tokens=self.prompt_tokens)
+        begin = partial(
+            self._dispatcher.open,
+            plan.deployment,
+            prompt_tokens=self.prompt_tokens,
+            # A call that the model had begun to write would be begun anew.
+            resumable=plan.request.tools is None,
+        )
         return await self._cache.open(principal.organization_id, question, plan.request.cache, begin)
 
     def _started(self, opened: Opened) -> Started:

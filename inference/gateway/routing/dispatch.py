@@ -1,9 +1,10 @@
-"""A generation on a replica: chosen, begun, tried once more elsewhere if it fails before its first token."""
+"""A generation on a replica: chosen, begun, and gone on with elsewhere if it fails."""
 
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -32,6 +33,7 @@ from inference.backends.interface import (
 from inference.gateway.entries import Deployment
 from inference.gateway.routing.breaker import Clock, Outcome
 from inference.gateway.routing.budget import RetryBudget
+from inference.gateway.routing.continuing import Continuing, may_continue
 from inference.gateway.routing.replicas import Lease
 from inference.gateway.routing.router import Router, Work
 
@@ -40,6 +42,8 @@ _TRY_ELSEWHERE = (Unreachable, Overloaded, Broken, TimedOut, UnknownAdapter)
 # The server is in order; it is the request, or a want of room, or of an adapter.
 _IN_ORDER = (Refused, Overloaded, UnknownAdapter, CannotCount)
 _MOST_PAUSE_SECONDS = 0.05
+# A server that dies takes all its answers along: more must be continued at once than is ever tried again.
+_CONTINUED_SHARE, _CONTINUED_BURST = 0.5, 256.0
 _Told = TypeVar("_Told")
 
 log = structlog.get_logger("inference.gateway")
@@ -67,6 +71,11 @@ class Answer:
         """See `BackendStream`."""
         return self._stream.prompt_tokens
 
+    @property
+    def replica(self) -> str:
+        """The key of the replica that generates it."""
+        return self._lease.replica.key
+
     async def next(self) -> Piece | End:
         """See `BackendStream`."""
         if self._first is not None:
@@ -89,6 +98,15 @@ class Answer:
         return self._stream.close() + (first.tokens if isinstance(first, Piece) else 0)
 
 
+@dataclass
+class _Journey:
+    """A request on its way: its deployment, until when another server may be tried, and which have failed."""
+
+    deployment: Deployment
+    deadline: float
+    failed: set[str] = field(default_factory=set)
+
+
 class Dispatcher:
     """Begins generations for one gateway process."""
 
@@ -103,13 +121,46 @@ class Dispatcher:
     ) -> None:
         self._router, self._directory, self._patience = router, directory, patience
         self._clock, self._budget = clock, budget or RetryBudget()
+        self._continuations = RetryBudget(share=_CONTINUED_SHARE, burst=_CONTINUED_BURST)
 
     async def open(
-        self, deployment: Deployment, call: GenerationCall, *, prompt_tokens: int | None = None
-    ) -> Answer:
-        """Begin a generation and wait for its first event. Raises the `BackendFault` of the last attempt."""
+        self,
+        deployment: Deployment,
+        call: GenerationCall,
+        *,
+        prompt_tokens: int | None = None,
+        resumable: bool = False,
+    ) -> BackendStream:
+        """Begin a generation and wait for its first event. Raises the `BackendFault` of the last attempt.
+
+        A `resumable` one goes on at another replica when its own dies, where the call allows that.
+        """
         self._budget.note_request()
-        deadline = self._clock() + self._patience.request - self._patience.first_token
+        self._continuations.note_request()
+        journey = _Journey(deployment, self._clock() + self._patience.request - self._patience.first_token)
+        answer = await self._begun(journey, call, prompt_tokens)
+        if not (resumable and len(deployment.backends) > 1 and may_continue(call)):
+            return answer
+        count = partial(self.count_tokens, deployment, call)
+        onward = _Onward(self, journey, answer)
+        return Continuing(answer, call, onward, count=count, prompt_tokens=prompt_tokens)
+
+    async def go_on(self, journey: _Journey, died: str, call: GenerationCall, fault: BackendFault) -> Answer:
+        """Begin what is left of a generation elsewhere. Raises the fault that ended it where that fails."""
+        journey.failed.add(died)
+        if not self._may_try(fault, journey) or not self._continuations.take():
+            raise fault
+        await _pause()
+        try:
+            answer = await self._begun(journey, call, None)
+        except BackendFault as other:
+            log.info("not_continued", deployment_id=journey.deployment.deployment_id, fault=_name(other))
+            raise fault from None
+        log.info("answer_continued", deployment_id=journey.deployment.deployment_id, fault=_name(fault))
+        return answer
+
+    async def _begun(self, journey: _Journey, call: GenerationCall, prompt_tokens: int | None) -> Answer:
+        deployment = journey.deployment
         work = Work(
             prompt=call.prompt,
             prompt_tokens=prompt_tokens,
@@ -118,19 +169,17 @@ class Dispatcher:
             adapter=deployment.adapter_id is not None,
             salt=call.cache_salt,
         )
-        tried: set[str] = set()
         while True:
-            lease = self._router.pick(deployment.backends, work, avoid=tried)
+            lease = self._router.pick(deployment.backends, work, avoid=journey.failed)
             try:
                 return await self._begin(lease, call)
             except BackendFault as fault:
-                tried.add(lease.replica.key)
+                journey.failed.add(lease.replica.key)
                 self._learn(lease, fault, work.model)
-                if not self._tries_again(fault, deployment.backends, tried, deadline):
+                if not self._may_try(fault, journey) or not self._budget.take():
                     raise self._honest(fault, deployment.backends) from None
-                log.info("attempt_failed", deployment_id=deployment.deployment_id, fault=type(fault).__name__)
-            # What failed for many at once is not to arrive at one other server at once.
-            await asyncio.sleep(random.uniform(0.0, _MOST_PAUSE_SECONDS))  # noqa: S311
+                log.info("attempt_failed", deployment_id=deployment.deployment_id, fault=_name(fault))
+            await _pause()
 
     async def count_tokens(self, deployment: Deployment, call: GenerationCall) -> int:
         """Tokens of the prompt, by whichever replica can count. Raises a `BackendFault`."""
@@ -191,14 +240,12 @@ class Dispatcher:
         elif isinstance(fault, UnknownAdapter):
             lease.replica.lost_adapter(model)
 
-    def _tries_again(
-        self, fault: BackendFault, backends: Sequence[BackendAddress], tried: set[str], deadline: float
-    ) -> bool:
+    def _may_try(self, fault: BackendFault, journey: _Journey) -> bool:
+        """Whether another server may do better, and there is one, and time."""
         return (
             isinstance(fault, _TRY_ELSEWHERE)
-            and self._clock() < deadline
-            and self._router.has_other(backends, tried)
-            and self._budget.take()
+            and self._clock() < journey.deadline
+            and self._router.has_other(journey.deployment.backends, journey.failed)
         )
 
     def _honest(self, fault: BackendFault, backends: Sequence[BackendAddress]) -> BackendFault:
@@ -206,6 +253,27 @@ class Dispatcher:
         if isinstance(fault, Overloaded):
             fault.retry_after_seconds = self._router.seconds_to_room(backends)
         return fault
+
+
+class _Onward:
+    """How one answer goes on: each time away from the replica that it was at."""
+
+    def __init__(self, dispatcher: Dispatcher, journey: _Journey, answer: Answer) -> None:
+        self._dispatcher, self._journey, self._at = dispatcher, journey, answer.replica
+
+    async def __call__(self, call: GenerationCall, fault: BackendFault) -> BackendStream:
+        answer = await self._dispatcher.go_on(self._journey, self._at, call, fault)
+        self._at = answer.replica
+        return answer
+
+
+async def _pause() -> None:
+    """What failed for many at once is not to arrive at one other server at once."""
+    await asyncio.sleep(random.uniform(0.0, _MOST_PAUSE_SECONDS))  # noqa: S311
+
+
+def _name(fault: BackendFault) -> str:
+    return type(fault).__name__
 
 
 def outcome_of(fault: BackendFault) -> Outcome:
