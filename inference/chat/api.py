@@ -32,6 +32,7 @@ class MessageSerializer(serializers.Serializer[Any]):
     role = serializers.ChoiceField(choices=Message.ROLES)
     content = serializers.CharField()
     state = serializers.ChoiceField(choices=MessageState.choices)
+    superseded = serializers.BooleanField()
     model = serializers.CharField(allow_null=True)
     digest = serializers.CharField(allow_null=True)
     finish_reason = serializers.CharField(allow_null=True)

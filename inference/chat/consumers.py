@@ -1,6 +1,7 @@
 """The sockets: a project's events, and a conversation."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from tenants.access.permissions import Permission
 from tenants.access.principal import Principal
 from tenants.access.restrictable import require_somewhere
 
+Begin = Callable[[Principal, UUID, Any], services.Begun]
 MAX_FOLLOWED = 8
 MAX_CLIENT_ID_CHARACTERS = 100
 
@@ -93,10 +95,13 @@ class ChatConsumer(Socket):
                 await self._send(frame)
             case "stop":
                 await on_database(self._stop, _message_id(frame))
+            case "regenerate":
+                message_id = _message_id(frame)
+                await self._answer(services.regenerate_answer, message_id, kind="message.superseded")
             case "resume":
                 await self._resume(frame)
             case _:
-                raise InvalidRequest("'type' must be 'send', 'stop' or 'resume'.", param="type")
+                raise InvalidRequest("'type' must be 'send', 'regenerate', 'stop' or 'resume'.", param="type")
 
     async def _send(self, frame: Frame) -> None:
         client_id = frame.get("client_id")
@@ -104,18 +109,23 @@ class ChatConsumer(Socket):
             not isinstance(client_id, str) or len(client_id) > MAX_CLIENT_ID_CHARACTERS
         ):
             raise InvalidRequest("'client_id' must be a short text.", param="client_id")
+        content = frame.get("content")
+        await self._answer(services.send_message, content, kind="message.created", client_id=client_id)
+
+    async def _answer(self, begin: Begin, wish: Any, *, kind: str, **told: Any) -> None:
+        """Begin an answer, and show it; `kind` is how the message that goes before it is told."""
         if not await self.check():
             return
-        begun = await on_database(self._begin, frame.get("content"))
+        begun = await on_database(self._begin, begin, wish)
         generation.start(self._gateway, begun.order)
-        await self.show({"type": "message.created", "message": begun.question, "client_id": client_id})
+        await self.show({"type": kind, "message": begun.before, **told})
         await self.show({"type": "message.started", "message": begun.answer})
         self._follow(begun.order.message_id, 0)
 
-    def _begin(self, content: Any) -> services.Begun:
+    def _begin(self, begin: Begin, wish: Any) -> services.Begun:
         principal = self.visitor.principal
         with acting_as(self.actor), acting_for(principal.organization_id):
-            return services.send_message(principal, self.conversation_id, content)
+            return begin(principal, self.conversation_id, wish)
 
     def _record_opening(self) -> None:
         with acting_as(self.actor), acting_for(self.visitor.principal.organization_id):

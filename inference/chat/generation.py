@@ -48,7 +48,7 @@ class _Answer:
 
     def __init__(self, gateway: ChatCompleter, order: Order) -> None:
         self._gateway, self._order = gateway, order
-        self._stream = AnswerStream(order.message_id)
+        self._stream = AnswerStream(order.message_id, order.stream_key)
         self._parts: list[str] = []
         self._digest = ""
         self._finished: Finished | None = None
@@ -76,6 +76,7 @@ class _Answer:
                     case Started():
                         self._digest = event.digest
                     case Token() if event.text:
+                        self._stream.make_room(event.text)
                         self._parts.append(event.text)
                         await self._stream.append(len(self._parts), event.text)
                     case Finished():
@@ -159,4 +160,5 @@ class _Answer:
             stream=True,
             include_usage=True,
             surface="chat",
+            cache="anew" if self._order.anew else "auto",
         )

@@ -56,7 +56,10 @@ class MessageState(models.TextChoices):
 
 
 class Message(TenantOwned):
-    """One turn of a conversation. `digest` names what answered; `error` is OpenAI's error object or null."""
+    """One turn of a conversation. `digest` names what answered; `error` is OpenAI's error object or null.
+
+    A `superseded` answer was generated anew: the message after it stands in its place.
+    """
 
     holding: ClassVar[Holding] = Holding(
         kind="messages", erased=Erasure.SHREDDED, person="conversation__created_by_id"
@@ -74,6 +77,7 @@ class Message(TenantOwned):
     )
     content = OpenedText("sealed_content")
     state = models.CharField(max_length=20, choices=MessageState.choices)
+    superseded = models.BooleanField(default=False, db_default=False)
     model = models.CharField(max_length=250, blank=True)
     digest = models.CharField(max_length=64, blank=True)
     finish_reason = models.CharField(max_length=20, blank=True)

@@ -1,6 +1,6 @@
 """What people do with conversations."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 from inference.chat import streams
 from inference.chat.happenings import CREATED, DELETED, UPDATED, tell
 from inference.chat.models import Conversation, Message, MessageState
+from inference.chat.sealing import AnswerKey
 from inference.chat.settlement import settle_if_interrupted
 from inference.chat.shapes import show_message
 from inference.deployments.models import Deployment
@@ -37,9 +38,19 @@ class GenerationInProgress(Conflict):
     message = "The model is still answering in this conversation: wait for it, or stop it."
 
 
+class NothingToRegenerate(Conflict):
+    """The answer is not the conversation's last one, or no longer."""
+
+    code = "not_the_last_answer"
+    message = "Only the last answer of a conversation can be generated anew; read the conversation again."
+
+
 @dataclass(frozen=True)
 class Order:
-    """An answer to be generated: for whom, by which model, to what."""
+    """An answer to be generated: for whom, by which model, to what; under which key it is streamed.
+
+    `anew`: the question was answered before, so an answer that was kept is of no use.
+    """
 
     organization_id: UUID
     project_id: UUID
@@ -47,14 +58,19 @@ class Order:
     message_id: UUID
     model: str
     history: tuple[ChatMessage, ...]
+    stream_key: AnswerKey = field(repr=False)
+    anew: bool = False
 
 
 @dataclass(frozen=True)
 class Begun:
-    """What sending a message made: the person's message and the answer to come, as they are shown."""
+    """What was begun: the answer to come, as it is shown, and what goes before it.
+
+    That is the person's message; or, of an answer generated anew, the one that it supersedes.
+    """
 
     order: Order
-    question: dict[str, Any]
+    before: dict[str, Any]
     answer: dict[str, Any]
 
 
@@ -133,10 +149,31 @@ def send_message(principal: Principal, conversation_id: UUID, content: str) -> B
     _require_quiet(conversation)
     _require_still_open(principal, conversation.model)
     question = _add(conversation, "user", MessageState.COMPLETE, content=text)
-    answer = _add(conversation, "assistant", MessageState.STREAMING, model=conversation.model)
     if not conversation.sealed_title:
         conversation.title = title_of(text)
         conversation.save(update_fields=["sealed_title"])
+    return _begin_answer(principal, conversation, question, anew=False)
+
+
+def regenerate_answer(principal: Principal, conversation_id: UUID, message_id: UUID) -> Begun:
+    """Answer the last question anew. The answer of that id is superseded: kept, but no part of what follows.
+
+    Raises `NotFound`, `GenerationInProgress`, `NothingToRegenerate`, `Unavailable`; nothing changes then.
+    """
+    conversation = find_conversation(principal, conversation_id, lock=True)
+    _require_quiet(conversation)
+    _require_still_open(principal, conversation.model)
+    before = find_message(conversation, message_id)
+    last = Message.objects.filter(conversation=conversation).order_by("position").last()
+    if before.role != "assistant" or last is None or last.pk != before.pk:
+        raise NothingToRegenerate
+    before.superseded = True
+    before.save(update_fields=["superseded"])
+    return _begin_answer(principal, conversation, before, anew=True)
+
+
+def _begin_answer(principal: Principal, conversation: Conversation, before: Message, *, anew: bool) -> Begun:
+    answer = _add(conversation, "assistant", MessageState.STREAMING, model=conversation.model)
     touch(conversation)
     order = Order(
         organization_id=conversation.organization_id,
@@ -145,13 +182,17 @@ def send_message(principal: Principal, conversation_id: UUID, content: str) -> B
         message_id=answer.pk,
         model=conversation.model,
         history=_history(conversation),
+        stream_key=_opened_stream(conversation, answer),
+        anew=anew,
     )
-    begun = Begun(order, show_message(question), show_message(answer))
+    return Begun(order, show_message(before), show_message(answer))
+
+
+def _opened_stream(conversation: Conversation, answer: Message) -> AnswerKey:
     try:
-        streams.open_stream(answer.pk)
+        return streams.open_stream(conversation.organization_id, answer.pk, conversation.created_by_id)
     except redis.RedisError as fault:
         raise Unavailable("The answer cannot be streamed at the moment; try again shortly.") from fault
-    return begun
 
 
 def stop_answer(message: Message) -> None:
@@ -222,9 +263,9 @@ def _add(conversation: Conversation, role: str, state: MessageState, **values: A
 
 
 def _history(conversation: Conversation) -> tuple[ChatMessage, ...]:
-    # Answers that failed before their first word say nothing; everything else is kept, or refused as a
-    # whole by the gateway when it is longer than the context.
-    turns = Message.objects.filter(conversation=conversation).order_by("position")
+    # Answers that failed before their first word say nothing; everything else that no newer answer stands
+    # for is kept, or refused as a whole by the gateway when it is longer than the context.
+    turns = Message.objects.filter(conversation=conversation, superseded=False).order_by("position")
     shown = [(turn.role, turn.content) for turn in turns]
     return tuple(ChatMessage(role, content) for role, content in shown if content)
 

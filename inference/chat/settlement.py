@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from inference.chat import streams
 from inference.chat.happenings import UPDATED, tell
 from inference.chat.models import Conversation, Message, MessageState
+from kernel.crypto.errors import KeyUnavailable
 from kernel.errors import DomainError
 from kernel.tenancy.scope import across_tenants, acting_for
 
@@ -57,13 +58,14 @@ def settle(organization_id: UUID, message_id: UUID, outcome: Outcome) -> bool:
 def settle_if_interrupted(message: Message) -> bool:
     """Mark a streaming answer whose writer is gone as failed, its text kept; answers whether it was.
 
-    Works in the current scope. While Valkey does not answer nothing is known, and nothing is marked.
+    Works in the current scope. While Valkey, or the keeper of the keys, does not answer, nothing is known and
+    nothing is marked.
     """
     try:
         if streams.is_alive(message.pk):
             return False
-        text = streams.text_so_far(message.pk)
-    except redis.RedisError:
+        text = streams.text_so_far(message.organization_id, message.pk)
+    except (redis.RedisError, KeyUnavailable):
         return False
     row = _old_and_streaming().filter(pk=message.pk).select_for_update().first()
     if row is None:

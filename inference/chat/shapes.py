@@ -23,6 +23,7 @@ def show_message(message: Message) -> dict[str, Any]:
         "role": message.role,
         "content": message.content,
         "state": message.state,
+        "superseded": message.superseded,
         "model": message.model or None,
         "digest": message.digest or None,
         "finish_reason": message.finish_reason or None,

@@ -142,6 +142,18 @@ class BrowserSocket:
         await self._communicator.wait(PATIENCE_SECONDS)
 
 
+async def ask(socket: BrowserSocket, content: str = "How many blackbirds?") -> str:
+    """Send a message; answers the id of the answer to come."""
+    await socket.say(type="send", content=content, client_id="c1")
+    created = await socket.hear()
+    assert created["type"] == "message.created", created
+    assert (created["message"]["content"], created["client_id"]) == (content, "c1")
+    started = await socket.hear()
+    assert started["type"] == "message.started"
+    assert (started["message"]["state"], started["message"]["content"]) == ("streaming", "")
+    return str(started["message"]["id"])
+
+
 def text_of(frames: list[dict[str, Any]]) -> str:
     """The text of the tokens among the frames, which must be numbered without a gap."""
     tokens = [frame for frame in frames if frame["type"] == "token"]

@@ -13,19 +13,7 @@ from inference.chat.settlement import sweep
 from inference.gateway.faults import ContextLengthExceeded, ModelFailed
 from kernel import ids
 from tests.cast import Person
-from tests.inference.chat.scripted import DIGEST, BrowserSocket, text_of
-
-
-async def ask(socket: BrowserSocket, content: str = "How many blackbirds?") -> str:
-    """Send a message; answers the id of the answer to come."""
-    await socket.say(type="send", content=content, client_id="c1")
-    created = await socket.hear()
-    assert created["type"] == "message.created", created
-    assert (created["message"]["content"], created["client_id"]) == (content, "c1")
-    started = await socket.hear()
-    assert started["type"] == "message.started"
-    assert (started["message"]["state"], started["message"]["content"]) == ("streaming", "")
-    return str(started["message"]["id"])
+from tests.inference.chat.scripted import DIGEST, BrowserSocket, ask, text_of
 
 
 async def test_an_answer_streams_and_stays(owner: Person, deployed: str, chat: Any) -> None:
@@ -235,6 +223,8 @@ BAD_FRAMES = [
     ('{"type": "send", "content": "' + "x" * 32_001 + '"}', "string_above_max_length"),
     ('{"type": "send", "content": "' + "x" * 300_000 + '"}', "payload_too_large"),
     ('{"type": "stop"}', "invalid_request"),
+    ('{"type": "regenerate"}', "invalid_request"),
+    ('{"type": "regenerate", "message_id": "msg-' + "0" * 32 + '"}', "not_found"),
     ('{"type": "stop", "message_id": "msg-1"}', "not_found"),
     ('{"type": "resume", "message_id": "msg-' + "0" * 32 + '", "after": 0}', "not_found"),
     ('{"type": "resume", "message_id": "msg-' + "0" * 32 + '", "after": -1}', "invalid_request"),
@@ -276,7 +266,7 @@ async def test_another_conversations_message_cannot_be_followed_or_stopped(
     answer = await ask(one)
     await one.hear_until("message.finished")
     two = await chat.talk(owner, await chat.begin(owner, deployed))
-    for kind in ("resume", "stop"):
+    for kind in ("resume", "stop", "regenerate"):
         await two.say(type=kind, message_id=answer, after=0)
         assert (await two.hear())["error"]["code"] == "not_found"
 

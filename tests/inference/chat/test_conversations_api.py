@@ -39,6 +39,7 @@ def test_a_message_has_exactly_what_the_contract_says(owner: Person, deployed: s
         "role",
         "content",
         "state",
+        "superseded",
         "model",
         "digest",
         "finish_reason",

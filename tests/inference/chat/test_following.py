@@ -1,4 +1,4 @@
-"""What a socket tells of an answer that is quicker than the socket."""
+"""What a socket tells of an answer that is quicker than the socket, and to one who was long away."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 
 from inference.chat import following, generation
 from tests.cast import Person
-from tests.inference.chat.scripted import text_of
+from tests.inference.chat.scripted import ask, text_of
 
 
 async def test_an_answer_written_between_two_looks_is_streamed_too(
@@ -24,3 +24,40 @@ async def test_an_answer_written_between_two_looks_is_streamed_too(
     await socket.say(type="send", content="How many blackbirds?", client_id="c1")
     frames = await socket.hear_until("message.finished")
     assert text_of(frames) == "".join(chat.gateway.words)
+
+
+@pytest.mark.parametrize("after", [0, 7])
+async def test_whoever_missed_much_gets_the_text_so_far_at_once_and_then_what_follows(
+    owner: Person, deployed: str, chat: Any, after: int
+) -> None:
+    chat.gateway.words = [f"{number} né 🐦 " for number in range(140)]
+    chat.gateway.held = True
+    conversation = await chat.begin(owner, deployed)
+    first, late = await chat.talk(owner, conversation), await chat.talk(owner, conversation)
+    answer = await ask(first)
+    chat.gateway.let(130)
+    assert text_of([await first.hear() for _ in range(130)]) == "".join(chat.gateway.words[:130])
+    await late.say(type="resume", message_id=answer, after=after)
+    caught_up = await late.hear()
+    assert caught_up == {
+        "type": "text",
+        "message_id": answer,
+        "seq": 130,
+        "text": "".join(chat.gateway.words[:130]),
+    }
+    chat.gateway.let(10)
+    frames = await late.hear_until("message.finished")
+    assert frames[0]["seq"] == 131
+    assert text_of(frames) == "".join(chat.gateway.words[130:])
+
+
+async def test_an_answer_longer_than_is_accepted_ends_with_what_came(
+    owner: Person, deployed: str, chat: Any
+) -> None:
+    chat.gateway.words = ["é" * 60_000] * 4
+    socket = await chat.talk(owner, await chat.begin(owner, deployed))
+    await ask(socket)
+    error, finished = (await socket.hear_until("message.finished"))[-2:]
+    assert error["error"]["code"] == "answer_too_long"
+    assert finished["message"]["state"] == "failed"
+    assert finished["message"]["content"] == "é" * 120_000
