@@ -3852,6 +3852,7 @@ export interface components {
             role: components["schemas"]["MessageRole"];
             content: string;
             state: components["schemas"]["MessageState"];
+            superseded: boolean;
             model: string | null;
             digest: string | null;
             finish_reason: string | null;

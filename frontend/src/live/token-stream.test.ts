@@ -32,4 +32,16 @@ describe("a token stream", () => {
       expect(stream.text).toBe(tokens.join(""));
     }
   });
+
+  it("takes the whole text in place of what it missed, and what had come early after it", () => {
+    const stream = new TokenStream();
+    stream.take(1, "a");
+    stream.take(4, "d");
+    stream.take(3, "c");
+    expect(stream.takeAll(3, "abc")).toBe("appended");
+    expect([stream.text, stream.last]).toEqual(["abcd", 4]);
+    expect(stream.takeAll(2, "ab")).toBe("duplicate");
+    expect(stream.take(5, "e")).toBe("appended");
+    expect(stream.text).toBe("abcde");
+  });
 });

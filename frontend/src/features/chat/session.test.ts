@@ -4,7 +4,7 @@ import type { SocketHandlers } from "@/live/resumable-socket";
 import { ChatSession } from "./session";
 
 const message = (part: Partial<Message> & { id: string }): Message => ({
-  role: "assistant", content: "", state: "complete", model: "m", digest: "ab", finish_reason: null, usage: null, error: null,
+  role: "assistant", content: "", state: "complete", superseded: false, model: "m", digest: "ab", finish_reason: null, usage: null, error: null,
   created_at: "2026-01-01T00:00:00Z", ...part,
 });
 
@@ -151,5 +151,43 @@ describe("a chat session", () => {
     there.says({ type: "token", message_id: "msg-1", seq: 9, text: "late" });
     expect(there.text("msg-1")).toBe("Done.");
     expect(there.sent).toEqual([]);
+  });
+
+  it("takes the whole text at once when it was away for long, and goes on from there", async () => {
+    const there = server([message({ id: "msg-1", state: "streaming" })]);
+    await there.connect();
+    there.says({ type: "token", message_id: "msg-1", seq: 1, text: "Twelve " });
+    there.says({ type: "text", message_id: "msg-1", seq: 120, text: "Twelve apples and" });
+    there.says({ type: "token", message_id: "msg-1", seq: 120, text: " and" });
+    there.says({ type: "token", message_id: "msg-1", seq: 121, text: " a pear" });
+    expect(there.text("msg-1")).toBe("Twelve apples and a pear");
+    there.drop();
+    await there.connect();
+    expect(there.sent.at(-1)).toEqual({ type: "resume", message_id: "msg-1", after: 121 });
+  });
+});
+
+describe("an answer generated anew", () => {
+  it("is asked for once and shows the older one as superseded", async () => {
+    const there = server([message({ id: "msg-1", content: "Twelve" })]);
+    await there.connect();
+    there.session.regenerate("msg-1");
+    there.session.regenerate("msg-1");
+    expect(there.sent).toEqual([{ type: "regenerate", message_id: "msg-1" }]);
+    there.says({ type: "message.superseded", message: message({ id: "msg-1", content: "Twelve", superseded: true }) });
+    there.says({ type: "message.started", message: message({ id: "msg-2", state: "streaming" }) });
+    there.says({ type: "token", message_id: "msg-2", seq: 1, text: "A dozen" });
+    expect(there.session.snapshot().messages.map((each) => [each.content, each.superseded])).toEqual([["Twelve", true], ["A dozen", false]]);
+    there.session.regenerate("msg-2");
+    expect(there.sent).toHaveLength(1);
+  });
+
+  it("can be asked for again after a refusal", async () => {
+    const there = server([message({ id: "msg-1" })]);
+    await there.connect();
+    there.session.regenerate("msg-1");
+    there.says({ type: "error", error: { message: "Wait.", type: "rate_limit_error", param: null, code: "x" }, message_id: null });
+    there.session.regenerate("msg-1");
+    expect(there.sent).toHaveLength(2);
   });
 });

@@ -52,6 +52,7 @@ export class ChatSession {
   private readonly askedAfter = new Map<string, number>();
   private messages: Message[] = [];
   private outbox: Outgoing[] = [];
+  private regenerating: string | null = null;
   private conversation: Conversation | null = null;
   private connection: SocketState = "closed";
   private fault: unknown = null;
@@ -134,6 +135,12 @@ export class ChatSession {
     }
   }
 
+  /** Have an answer generated anew, if it is the last one; a second wish for the same changes nothing. */
+  regenerate(messageId: string): void {
+    if (this.current.streaming || this.regenerating === messageId) return;
+    if (this.socket.send({ type: "regenerate", message_id: messageId })) this.regenerating = messageId;
+  }
+
   private transmit(outgoing: Outgoing): void {
     if (outgoing.refusal || outgoing.sentOn === this.connections) return;
     const sent = this.socket.send({ type: "send", content: outgoing.content, client_id: outgoing.clientId });
@@ -175,6 +182,7 @@ export class ChatSession {
 
   private async catchUp(): Promise<void> {
     this.askedAfter.clear();
+    this.regenerating = null;
     this.catchingUp += 1;
     const read = await this.load();
     this.catchingUp -= 1;
@@ -198,12 +206,16 @@ export class ChatSession {
         this.place(frame.message);
         if (frame.client_id) this.outbox = this.outbox.filter((each) => each.clientId !== frame.client_id);
         break;
+      case "message.superseded":
+        this.place(frame.message);
+        break;
       case "message.started":
         this.streamOf(frame.message.id);
         this.place(frame.message);
         break;
       case "token":
-        this.takeToken(frame.message_id, frame.seq, frame.text);
+      case "text":
+        this.takeText(frame);
         return;
       case "message.finished":
         this.forget(frame.message.id);
@@ -218,15 +230,16 @@ export class ChatSession {
     this.publish();
   }
 
-  private takeToken(messageId: string, seq: number, text: string): void {
+  private takeText({ type, message_id: messageId, seq, text }: Extract<Frame, { type: "token" | "text" }>): void {
     const index = this.messages.findIndex((message) => message.id === messageId);
     const message = this.messages[index];
     // Late echoes of a finished answer change nothing.
     if (message && message.state !== "streaming") return;
-    const verdict = this.streamOf(messageId).take(seq, text);
+    const stream = this.streamOf(messageId);
+    const verdict = type === "text" ? stream.takeAll(seq, text) : stream.take(seq, text);
     if (verdict === "gap") this.resume(messageId);
     if (verdict !== "appended" || !message) return;
-    this.messages = this.messages.with(index, withText(message, this.streamOf(messageId).text));
+    this.messages = this.messages.with(index, withText(message, stream.text));
     if (this.scheduled) return;
     this.scheduled = true;
     this.doors.soon(() => {
@@ -237,6 +250,7 @@ export class ChatSession {
 
   private refuse(frame: Extract<Frame, { type: "error" }>): void {
     const refused = this.outbox.find((each) => (frame.client_id ? each.clientId === frame.client_id : each.refusal === null));
+    this.regenerating = null;
     if (frame.message_id !== null || !refused) {
       this.fault = new ApiFault(400, frame.error, null);
       return;

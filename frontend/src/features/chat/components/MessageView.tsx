@@ -3,6 +3,7 @@ import { memo } from "react";
 import { useTranslation } from "react-i18next";
 import { ApiFault } from "@/api/faults";
 import type { Message } from "@/api/types";
+import { Button } from "@/design/Button";
 import { CopyButton } from "@/design/CodeBlock";
 import { ErrorNotice } from "@/design/Notices";
 import { Thread } from "@/design/Thread";
@@ -10,8 +11,17 @@ import { threadOf } from "@/design/thread";
 import { formatNumber } from "@/i18n/formats";
 import { Markdown } from "./Markdown";
 
-export const MessageView = memo(function MessageView({ message }: { message: Message }) {
-  if (message.role === "assistant") return <Answer message={message} />;
+const NONE: readonly Message[] = [];
+
+interface Shown {
+  message: Message;
+  older: readonly Message[];
+  /** Given where the answer can be generated anew. */
+  onRegenerate: ((messageId: string) => void) | null;
+}
+
+export const MessageView = memo(function MessageView({ message, older, onRegenerate }: Shown) {
+  if (message.role === "assistant") return <Answer message={message} older={older} onRegenerate={onRegenerate} />;
   return (
     <article className="message message-user">
       <p className="question">{message.content}</p>
@@ -19,7 +29,7 @@ export const MessageView = memo(function MessageView({ message }: { message: Mes
   );
 });
 
-function Answer({ message }: { message: Message }) {
+function Answer({ message, older, onRegenerate }: Shown) {
   const { t } = useTranslation("chat");
   const streaming = message.state === "streaming";
   const thread = message.digest ? `thread-${String(threadOf(message.digest))}` : "";
@@ -32,8 +42,19 @@ function Answer({ message }: { message: Message }) {
       </header>
       {message.content ? <Markdown text={message.content} /> : streaming && <p className="quiet">{t("thinking")}</p>}
       {message.error && <ErrorNotice title={t("answerFailed")} error={new ApiFault(400, message.error, null)} />}
-      {!streaming && <AnswerFoot message={message} />}
+      {!streaming && <AnswerFoot message={message} onRegenerate={onRegenerate} />}
+      {older.length > 0 && <OlderAnswers answers={older} />}
     </article>
+  );
+}
+
+function OlderAnswers({ answers }: { answers: readonly Message[] }) {
+  const { t } = useTranslation("chat");
+  return (
+    <details className="older">
+      <summary>{t("olderAnswers", { count: answers.length, answers: formatNumber(answers.length) })}</summary>
+      <div className="stack">{answers.map((answer) => <Answer key={answer.id} message={answer} older={NONE} onRegenerate={null} />)}</div>
+    </details>
   );
 }
 
@@ -42,7 +63,7 @@ function ending(message: Message): "stoppedByYou" | "cutAtLimit" | null {
   return message.finish_reason === "length" ? "cutAtLimit" : null;
 }
 
-function AnswerFoot({ message }: { message: Message }) {
+function AnswerFoot({ message, onRegenerate }: Pick<Shown, "message" | "onRegenerate">) {
   const { t } = useTranslation("chat");
   const why = ending(message);
   return (
@@ -54,6 +75,7 @@ function AnswerFoot({ message }: { message: Message }) {
       )}
       {why && <span>{t(why)}</span>}
       {message.content && <CopyButton text={() => message.content} label={t("copyAnswer")} />}
+      {onRegenerate && <Button variant="quiet" icon="refresh" onClick={() => { onRegenerate(message.id); }}>{t("regenerate")}</Button>}
     </footer>
   );
 }
