@@ -89,6 +89,11 @@ class ChatConsumer(Socket):
         self.visitor = visitor
         await on_database(self._record_opening)
 
+    @property
+    def shows_content(self) -> bool:
+        """While an answer is followed."""
+        return bool(self._followed)
+
     async def told(self, frame: Frame) -> None:
         match frame.get("type"):
             case "send":

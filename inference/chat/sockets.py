@@ -6,6 +6,7 @@ what somebody may do has changed; the clock is the net under that.
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 from uuid import UUID
@@ -31,6 +32,8 @@ FOREIGN_ORIGIN = 4403
 NO_SESSION = 4401
 NOT_FOUND = 4404
 RECHECK_SECONDS = 15.0
+RECHECK_SHOWING_SECONDS = 3.0
+TICK_SECONDS = 1.0
 MAX_FRAME_BYTES = 256 * 1024
 # Events after which a socket may have lost its person, by their resource.
 STANDING = "standing"
@@ -139,11 +142,21 @@ class Socket(AsyncWebsocketConsumer):  # type: ignore[misc]
         task.add_done_callback(self._tasks.discard)
         return task
 
+    @property
+    def shows_content(self) -> bool:
+        """Whether content goes out without being asked for, so that whom it goes to is asked more often."""
+        return False
+
     async def _keep_checking(self) -> None:
+        checked = time.monotonic()
         while True:
-            await asyncio.sleep(RECHECK_SECONDS)
+            await asyncio.sleep(TICK_SECONDS)
+            patience = RECHECK_SHOWING_SECONDS if self.shows_content else RECHECK_SECONDS
+            if time.monotonic() - checked < patience:
+                continue
             if not await self._look_again():
                 return
+            checked = time.monotonic()
 
     async def _look_again(self) -> bool:
         """Whether the socket still has its person, as far as can be known now."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.contrib.sessions.models import Session
 
 from inference.chat.sockets import NO_SESSION
 from kernel.events import dispatcher
@@ -14,7 +15,7 @@ from tenants.access.models import Member
 from tenants.access.permissions import Role
 from tenants.access.services import roles
 from tests.cast import PASSWORD, Person
-from tests.inference.chat.scripted import BrowserSocket
+from tests.inference.chat.scripted import BrowserSocket, ask
 
 CLOSES_WITHIN_SECONDS = 2.0
 
@@ -120,3 +121,32 @@ async def test_a_window_stays_when_its_person_may_do_less(
 
     await sync_to_async(take_away)()
     assert await window.is_silent(1.0)
+
+
+async def test_whoever_is_shut_out_hears_no_more_of_an_answer_under_way(
+    teammate: Person, owner: Person, deploy_in: Callable[[Any], str], chat: Any, dispatching: None
+) -> None:
+    chat.gateway.held = True
+    window = await chat.talk(teammate, await chat.begin(teammate, await sync_to_async(deploy_in)(owner)))
+    await ask(window)
+
+    def shut_out() -> None:
+        with owner.acting():
+            Member.objects.filter(user=teammate.user).update(deactivated_at="2026-01-01T00:00:00Z")
+            roles.tell_standing_changed()
+
+    await closes_when(window, shut_out)
+
+
+async def test_a_session_that_ends_unheard_of_is_noticed_while_an_answer_is_shown(
+    owner: Person, deployed: str, chat: Any
+) -> None:
+    chat.gateway.held = True
+    cookie = await chat.cookie(owner)
+    conversation = await chat.begin(owner, deployed)
+    window = await BrowserSocket(chat.application, f"/ws/chat/{conversation}", cookie).open()
+    chat.sockets.append(window)
+    await ask(window)
+    # Nobody tells of it: no dispatcher runs.
+    await sync_to_async(Session.objects.filter(pk=cookie).delete)()
+    assert await window.closed() == NO_SESSION
