@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference.backends.faults import Broken
@@ -104,6 +104,7 @@ async def drained(stream: EventStream) -> tuple[str, End | None, BaseException |
 
 
 @pytest.mark.parametrize(("opens", "makes"), PROTOCOLS)
+@settings(deadline=None)
 @given(
     texts=TEXTS, places=st.lists(st.integers(0, 4000), max_size=40), line_end=LINE_ENDS, escaped=st.booleans()
 )
@@ -118,6 +119,7 @@ def test_a_stream_cut_anywhere_says_the_same(
 
 
 @pytest.mark.parametrize(("opens", "makes"), PROTOCOLS)
+@settings(deadline=None)
 @given(texts=TEXTS)
 def test_a_stream_that_comes_byte_by_byte_says_the_same(opens: Opens, makes: Makes, texts: list[str]) -> None:
     data = written(makes(texts), "\n", escaped=False)
@@ -131,6 +133,7 @@ MALFORMED = ["{oops", "[]", "7", "null", '{"token": {}}', '{"choices": [{}]}', '
 
 
 @pytest.mark.parametrize(("opens", "makes"), PROTOCOLS)
+@settings(deadline=None)
 @given(
     texts=TEXTS,
     malformed=st.sampled_from(MALFORMED),
@@ -149,6 +152,7 @@ def test_a_malformed_event_ends_the_text_exactly_before_it(
 
 
 @pytest.mark.parametrize(("opens", "makes"), PROTOCOLS)
+@settings(deadline=None)
 @given(texts=TEXTS, broken_off=st.integers(0, 4000))
 def test_a_stream_that_breaks_off_says_a_beginning_and_that_it_broke_off(
     opens: Opens, makes: Makes, texts: list[str], broken_off: int

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference.backends.faults import BackendFault, Broken, CannotCount, OtherModel
@@ -49,6 +49,7 @@ class Server:
 ANSWERS = st.lists(st.tuples(st.sampled_from("abé🐦"), st.integers(1, 4)), max_size=12)
 
 
+@settings(deadline=None)
 @given(
     answer=ANSWERS,
     deaths=st.lists(st.integers(0, 20), max_size=MOST_CONTINUATIONS),
