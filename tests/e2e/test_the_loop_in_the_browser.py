@@ -114,9 +114,9 @@ def test_the_whole_loop_by_hand(page: Page, stack: Any, complaints: list[str]) -
     page.get_by_role("textbox", name="Write a message").fill(LONG_QUESTION)
     page.get_by_role("button", name="Send").click()
 
-    answer = page.locator("article.answer").first
-    expect(answer.locator("p").first).not_to_have_text("Reading your question…", timeout=60_000)
     # Two models answer side by side; this one's foot appears when it has finished.
+    answer = page.locator("section.pane").first.locator("article.answer")
+    expect(answer.locator("p").first).not_to_have_text("Reading your question…", timeout=60_000)
     foot = answer.locator("footer")
     page.reload()
     expect(foot).to_contain_text("token", timeout=PATIENCE_MS)

@@ -14,7 +14,7 @@ GSM8K = Path(__file__).resolve().parents[3] / "shared" / "data" / "gsm8k-train.j
 HELD_OUT = 50
 FEW = 12
 # The smallest share of the sample that teaches the form reliably.
-ROWS = 200
+ROWS = 150
 
 
 @pytest.fixture(scope="module")
