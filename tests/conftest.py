@@ -26,6 +26,7 @@ from xdist.scheduler import LoadScopeScheduling
 from config.onemachine import accounts, credentials, environment, install, layout, ports, table
 from config.onemachine.environment import Place
 from config.onemachine.supervisor import Supervisor
+from kernel.crypto.cache import cache as keys_in_memory
 from kernel.crypto.providers.keyring import create_local_keyring
 from kernel.crypto.signing_keys import create_signing_keys
 
@@ -172,6 +173,8 @@ class Stores:
             )
             for (name,) in connection.execute(filled).fetchall():
                 connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(name)))
+        # The platform's own key is gone with its row.
+        keys_in_memory.forget()
 
     def stop(self, name: str) -> None:
         """Kill one store (`postgres`, `valkey`, `s3`) as a crash would."""
