@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from tests.e2e import loop
 
-ROWS = 64
+ROWS = 48
 PATIENCE_MS = 600_000
 # The share of the plot's columns in which the training loss is drawn, by the token of its colour.
 SPAN = """canvas => {
