@@ -29,8 +29,8 @@ contracts: environment
 unit: environment
 	$(BIN)/pytest -q --unit
 
-# Two processes share the tests, each with services of its own: alone, one leaves half of two cores idle.
-SIDE_BY_SIDE := -n 2 --dist loadscope --no-loadscope-reorder
+# Three processes share the tests, each with services of its own: alone, one leaves half of two cores idle.
+SIDE_BY_SIDE := -n 3 --dist loadscope --no-loadscope-reorder
 
 test: console browser
 	$(BIN)/pytest -q $(SIDE_BY_SIDE) -m "not slow and not gpu"

@@ -34,8 +34,8 @@ from inference.backends.interface import (
 )
 from inference.backends.streams import EventStream
 
-# What every TGI can beyond the parameters that all servers have.
-ABILITIES = frozenset({"repetition_penalty", "top_k", "typical_p", "truncate"})
+# What every TGI can beyond the parameters that all servers have; it tells log probabilities unasked.
+ABILITIES = frozenset({"repetition_penalty", "top_k", "typical_p", "truncate", "logprobs_unasked"})
 _SEEDS = 2**63 - 1
 _REASONS: dict[str, EndReason] = {
     "length": "length",

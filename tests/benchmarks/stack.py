@@ -115,8 +115,12 @@ def through_gateway(client: httpx.Client, platform: Running) -> Streamed:
         "max_tokens": TOKENS,
         "stream": True,
     }
-    headers = {"Authorization": f"Bearer {platform.demo['api_key']}"}
-    return _stream(client, f"{platform.demo['url']}/v1/chat/completions", body, headers)
+    return _stream(client, f"{platform.demo['url']}/v1/chat/completions", body, generated(platform))
+
+
+def generated(platform: Running) -> dict[str, str]:
+    """Headers of a caller whose answers are always generated: a kept one tells nothing of the way to it."""
+    return {"Authorization": f"Bearer {platform.demo['api_key']}", "x-loomworks-cache": "bypass"}
 
 
 def directly(client: httpx.Client, platform: Running) -> Streamed:
@@ -156,7 +160,7 @@ def web_cpu_ms_per_request(client: httpx.Client, platform: Running, requests: in
         "temperature": 0,
         "max_tokens": 1,
     }
-    headers = {"Authorization": f"Bearer {platform.demo['api_key']}"}
+    headers = generated(platform)
     before = web.cpu_times()
     for _ in range(requests):
         client.post(

@@ -27,8 +27,14 @@ class Question:
 
 
 def client_of(demo: dict[str, str]) -> openai.OpenAI:
-    """The official client, pointed at a running stack."""
-    return openai.OpenAI(api_key=demo["api_key"], base_url=f"{demo['url']}/v1", max_retries=2, timeout=300.0)
+    """The official client, pointed at a running stack; its answers are always generated, never kept ones."""
+    return openai.OpenAI(
+        api_key=demo["api_key"],
+        base_url=f"{demo['url']}/v1",
+        max_retries=2,
+        timeout=300.0,
+        default_headers={"x-loomworks-cache": "bypass"},
+    )
 
 
 def eventually(condition: Callable[[], Any], *, seconds: float, what: str) -> Any:

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from tests.e2e import loop
 
-ROWS = 64
+ROWS = 48
 PATIENCE_MS = 600_000
 # The share of the plot's columns in which the training loss is drawn, by the token of its colour.
 SPAN = """canvas => {
@@ -114,9 +114,9 @@ def test_the_whole_loop_by_hand(page: Page, stack: Any, complaints: list[str]) -
     page.get_by_role("textbox", name="Write a message").fill(LONG_QUESTION)
     page.get_by_role("button", name="Send").click()
 
-    answer = page.locator("article.answer").first
-    expect(answer.locator("p").first).not_to_have_text("Reading your question…", timeout=60_000)
     # Two models answer side by side; this one's foot appears when it has finished.
+    answer = page.locator("section.pane").first.locator("article.answer")
+    expect(answer.locator("p").first).not_to_have_text("Reading your question…", timeout=60_000)
     foot = answer.locator("footer")
     page.reload()
     expect(foot).to_contain_text("token", timeout=PATIENCE_MS)

@@ -12,9 +12,9 @@ from tests.e2e import loop
 
 GSM8K = Path(__file__).resolve().parents[3] / "shared" / "data" / "gsm8k-train.jsonl"
 HELD_OUT = 50
-FEW = 12
+FEW = 8
 # The smallest share of the sample that teaches the form reliably.
-ROWS = 200
+ROWS = 150
 
 
 @pytest.fixture(scope="module")

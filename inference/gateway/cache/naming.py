@@ -46,6 +46,7 @@ def canonical(question: Question) -> bytes:
         # Nothing is drawn, so what would steer the drawing changes nothing.
         asked |= {"temperature": 0.0, "top_p": 1.0, "top_k": 0, "typical_p": 1.0, "seed": None}
     asked["stop"] = sorted(set(call.stop))
+    asked["logprobs"] = call.logprobs or "logprobs_unasked" in deployment.features
     model = (
         question.project_id,
         deployment.digest,

@@ -9,7 +9,7 @@ import pytest
 
 from inference.backends import faults
 from inference.backends.faults import BackendFault
-from inference.backends.interface import BackendAddress, End, GenerationCall, Piece, Timeouts
+from inference.backends.interface import Alternative, BackendAddress, End, GenerationCall, Piece, Timeouts
 from inference.backends.openai import OpenAiBackend
 from inference.backends.openai_errors import fault_of
 from inference.backends.openai_words import dialect_of, request_of
@@ -67,8 +67,8 @@ async def test_each_token_of_a_chunk_has_its_log_probability(server: FakeOpenAi)
     text, pieces, _ = await generated(server, "vllm", call=call)
     assert text == "Hello world!"
     assert [(one.text, one.logprob, one.top) for one in pieces[:2]] == [
-        ("Hello", -0.5, (("a", -1.0),)),
-        (" wor", -0.5, (("a", -1.0),)),
+        ("Hello", -0.5, (Alternative("a", -1.0),)),
+        (" wor", -0.5, (Alternative("a", -1.0),)),
     ]
     assert sum(one.tokens for one in pieces) == 5
 
@@ -137,7 +137,7 @@ async def test_llamacpps_log_probabilities_are_understood(server: FakeOpenAi) ->
         ]
     )
     _, pieces, end = await generated(server)
-    assert pieces[0] == Piece("Hello", False, -0.1, (("Hi", -2.0),))
+    assert pieces[0] == Piece("Hello", False, -0.1, (Alternative("Hi", -2.0),))
     assert end.reason == "length"
 
 

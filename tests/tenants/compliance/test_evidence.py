@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from io import StringIO
 from typing import Any
 
@@ -98,6 +99,13 @@ def test_the_page_stands_alone_and_escapes_what_it_shows(owner: Person) -> None:
         assert outside not in page
     assert "light-dark(" in page
     assert 'name="viewport"' in page
+
+
+def test_the_page_is_dressed_under_its_content_security_policy(owner: Person) -> None:
+    answer = owner.browser.get(f"{EVIDENCE}/page")
+    nonce = re.search(r'<style nonce="([^"]+)">', answer.content.decode())
+    assert nonce
+    assert f"'nonce-{nonce[1]}'" in answer.headers["content-security-policy"]
 
 
 def test_the_page_speaks_german_too(owner: Person) -> None:
