@@ -24,6 +24,7 @@ from inference.gateway.native_rendering import NativeFaults
 from inference.gateway.openai_surface import OpenAiSurface
 from inference.gateway.rendering import ChatDialect
 from inference.gateway.requests import parse_chat_request
+from inference.gateway.responses import surface as responses
 from inference.gateway.routing.fleet import Fleet
 from inference.gateway.snapshot import Snapshot
 from inference.gateway.spool import Spool
@@ -50,7 +51,7 @@ class Gateway:
     lifespan calls `start` and `stop` itself.
     """
 
-    paths: tuple[str, ...] = (CHAT_PATH, COMPLETIONS_PATH, models.PATH, NATIVE_PREFIX)
+    paths: tuple[str, ...] = (CHAT_PATH, COMPLETIONS_PATH, responses.PATH, models.PATH, NATIVE_PREFIX)
 
     def __init__(self, config: GatewayConfig) -> None:
         self._config = config
@@ -101,6 +102,9 @@ class Gateway:
             generation=generation,
             parse=parse_completion_request,
             dialect=TextDialect(),
+        )
+        self._responses = responses.ResponsesSurface(
+            config, authenticator=authenticator, generation=generation
         )
         self._native = NativeSurface(
             config, authenticator=authenticator, completer=self._completer, generation=generation
@@ -200,6 +204,9 @@ class Gateway:
         if path == COMPLETIONS_PATH:
             self._allow(exchange, "POST")
             return self._completions.serve
+        if path == responses.PATH:
+            self._allow(exchange, "POST")
+            return self._responses.serve
         if path == models.PATH or path.startswith(f"{models.PATH}/"):
             self._allow(exchange, "GET")
             return self._models.serve
