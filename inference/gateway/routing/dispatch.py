@@ -24,6 +24,9 @@ from inference.backends.interface import (
     BackendAddress,
     BackendStream,
     End,
+    ForwardedAnswer,
+    ForwardedCall,
+    Forwards,
     GenerationCall,
     Piece,
     TellsTokens,
@@ -108,8 +111,6 @@ class Dispatcher:
         self, deployment: Deployment, call: GenerationCall, *, prompt_tokens: int | None = None
     ) -> Answer:
         """Begin a generation and wait for its first event. Raises the `BackendFault` of the last attempt."""
-        self._budget.note_request()
-        deadline = self._clock() + self._patience.request - self._patience.first_token
         work = Work(
             prompt=call.prompt,
             prompt_tokens=prompt_tokens,
@@ -118,11 +119,29 @@ class Dispatcher:
             adapter=deployment.adapter_id is not None,
             salt=call.cache_salt,
         )
+        return await self._attempted(deployment, work, lambda lease: self._begin(lease, call))
+
+    async def forward(self, deployment: Deployment, call: ForwardedCall, *, tokens: int) -> ForwardedAnswer:
+        """The whole answer to a call of at most so many tokens. Raises as `open` does."""
+        work = Work(
+            prompt="",
+            prompt_tokens=tokens,
+            answer_tokens=0,
+            model=deployment.served_as,
+            adapter=deployment.adapter_id is not None,
+        )
+        return await self._attempted(deployment, work, lambda lease: self._forward(lease, call))
+
+    async def _attempted(
+        self, deployment: Deployment, work: Work, attempt: Callable[[Lease], Awaitable[_Told]]
+    ) -> _Told:
+        self._budget.note_request()
+        deadline = self._clock() + self._patience.request - self._patience.first_token
         tried: set[str] = set()
         while True:
             lease = self._router.pick(deployment.backends, work, avoid=tried)
             try:
-                return await self._begin(lease, call)
+                return await attempt(lease)
             except BackendFault as fault:
                 tried.add(lease.replica.key)
                 self._learn(lease, fault, work.model)
@@ -184,6 +203,21 @@ class Dispatcher:
             raise
         lease.first_token()
         return Answer(stream, first, lease)
+
+    async def _forward(self, lease: Lease, call: ForwardedCall) -> ForwardedAnswer:
+        server = self._directory.at(lease.address)
+        try:
+            if not isinstance(server, Forwards):
+                raise Refused("Servers of this kind answer nothing but generations.")
+            answer = await server.forward(call)
+        except BackendFault as fault:
+            lease.end(outcome_of(fault))
+            raise
+        except BaseException:
+            lease.end(Outcome.UNKNOWN)
+            raise
+        lease.end(Outcome.WELL)
+        return answer
 
     def _learn(self, lease: Lease, fault: BackendFault, model: str) -> None:
         if isinstance(fault, Overloaded):
