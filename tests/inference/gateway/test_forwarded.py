@@ -225,7 +225,7 @@ async def test_another_models_vectors_are_not_shown(house: House) -> None:
 async def test_limits_hold_for_embeddings(house: House) -> None:
     await able(house, "embeddings")
     house.tgi.answers[EMBEDDINGS] = embedded([0.5])
-    bound = {"scope": "organization", "subject": None, "kind": "requests_per_minute", "value": 1}
+    bound = {"scope": "organization", "subject_id": "", "kind": "requests_per_minute", "value": 1}
     await house.publisher.limits(house.tenant, bound)
     await asyncio.sleep(0.2)
     answers = [await post(house, EMBEDDINGS, input="One") for _ in range(2)]
