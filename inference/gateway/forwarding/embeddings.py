@@ -149,10 +149,11 @@ def _vectors(data: object, count: int, dimensions: int | None) -> list[list[floa
     """The vectors in the order of the inputs."""
     if not isinstance(data, list) or len(data) != count:
         raise other_shape("an embedding for each input")
-    found: dict[object, list[float]] = {}
+    found: dict[int, list[float]] = {}
     for place, one in enumerate(data):
-        if isinstance(one, dict):
-            found[one.get("index", place)] = _vector(one.get("embedding"), dimensions)
+        index = one.get("index", place) if isinstance(one, dict) else None
+        if type(index) is int:
+            found[index] = _vector(one.get("embedding"), dimensions)
     if set(found) != set(range(count)):
         raise other_shape("an embedding for each input")
     return [found[index] for index in range(count)]

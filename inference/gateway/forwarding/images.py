@@ -30,6 +30,7 @@ _DRAWS = Requirement(
     "The model `{model}` makes no images. Deploy an image model on an OpenAI-compatible server with the "
     "feature 'images' and name that deployment.",
 )
+_USAGE = frozenset({"input_tokens", "output_tokens", "total_tokens", "input_tokens_details"})
 _TOLD = ("background", "output_format", "size", "quality")
 
 
@@ -95,10 +96,8 @@ def _render(request_id: UUID, answer: ForwardedAnswer, *, count: int) -> Rendere
     }
     usage = answer.get("usage")
     given, made = tokens_in(usage, "input_tokens"), tokens_in(usage, "output_tokens")
-    if given is not None and made is not None:
-        details = usage.get("input_tokens_details") if isinstance(usage, dict) else None
-        if isinstance(details, dict):
-            document["usage"] = usage
+    if isinstance(usage, dict) and set(usage) >= _USAGE:
+        document["usage"] = usage
     return Rendered(orjson.dumps(document), Usage(given or 0, made or 0))
 
 
