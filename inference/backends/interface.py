@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 EndReason = Literal["length", "eos_token", "stop_sequence"]
 
@@ -144,6 +144,31 @@ class TellsTokens(Protocol):
 
     async def tokens(self, call: GenerationCall) -> list[TokenPlace]:
         """The tokens of the call's prompt in their order. Raises a `BackendFault`."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForwardedCall:
+    """A request of another kind than generations. `body` lacks only the model's name.
+
+    `adapter_id` None means the base model; `served_as` is the only model that may answer; None lets any.
+    """
+
+    route: str
+    body: Mapping[str, object]
+    adapter_id: str | None
+    served_as: str | None = None
+
+
+ForwardedAnswer = Mapping[str, Any]
+
+
+@runtime_checkable
+class Forwards(Protocol):
+    """A model server that answers more than generations, each in one JSON object."""
+
+    async def forward(self, call: ForwardedCall) -> ForwardedAnswer:
+        """The answer. Raises a `BackendFault`, `OtherModel` when not `served_as` answers."""
         ...
 
 

@@ -12,7 +12,16 @@ import orjson
 
 from inference.backends.faults import BackendFault, Broken, CannotCount, OtherModel
 from inference.backends.http11 import Connection, Pool
-from inference.backends.interface import BackendAddress, End, EndReason, GenerationCall, Piece, Timeouts
+from inference.backends.interface import (
+    BackendAddress,
+    End,
+    EndReason,
+    ForwardedAnswer,
+    ForwardedCall,
+    GenerationCall,
+    Piece,
+    Timeouts,
+)
 from inference.backends.openai_chunks import pieces_of, reason_of
 from inference.backends.openai_errors import fault_of
 from inference.backends.openai_words import dialect_of, model_name, request_of
@@ -118,6 +127,21 @@ class OpenAiBackend:
         connection = await self._post("/tokenize", body)
         count = _count_in(await connection.whole(self._timeouts.inter_token))
         return count if call.truncate is None else min(count, call.truncate)
+
+    async def forward(self, call: ForwardedCall) -> ForwardedAnswer:
+        """The server's answer to a request that is no generation; see `Forwards`."""
+        name = model_name(call, self._address, self._dialect)
+        connection = await self._post(call.route, orjson.dumps({"model": name, **call.body}))
+        try:
+            answer = orjson.loads(await connection.whole(self._timeouts.first_token))
+        except orjson.JSONDecodeError as error:
+            raise Broken("The model server's answer cannot be read.") from error
+        if not isinstance(answer, dict):
+            raise Broken("The model server's answer is no JSON object.")
+        checked = self._dialect.names_model and call.served_as is not None
+        if checked and answer.get("model", name) != name:
+            raise OtherModel("The model server says that another model answered.")
+        return answer
 
     async def _post(self, path: str, body: bytes) -> Connection:
         connection = await self._pool.post(path, body, timeout_seconds=self._timeouts.first_token)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from inference.backends.faults import Refused, UnknownAdapter
-from inference.backends.interface import BackendAddress, GenerationCall
+from inference.backends.interface import BackendAddress, ForwardedCall, GenerationCall
 
 _SEEDS = 2**63 - 1
 Words = dict[str, object]
@@ -120,7 +120,7 @@ def abilities_of(address: BackendAddress) -> frozenset[str]:
     return frozenset(dialect_of(address).words)
 
 
-def model_name(call: GenerationCall, address: BackendAddress, dialect: Dialect) -> str:
+def model_name(call: GenerationCall | ForwardedCall, address: BackendAddress, dialect: Dialect) -> str:
     """What to call the model on that server. Raises `UnknownAdapter` where adapters have no names."""
     base = dialect.base_name or address.served_name or call.served_as or ""
     return base if call.adapter_id is None else dialect.adapter_name(base, call.adapter_id)

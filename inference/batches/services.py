@@ -35,6 +35,7 @@ KNOWN_ENDPOINTS = (
     "/v1/embeddings",
     "/v1/responses",
     "/v1/moderations",
+    "/v1/images/generations",
 )
 WINDOWS = {"24h": timedelta(hours=24)}
 MAX_UNDER_WAY = 100

@@ -1,6 +1,7 @@
 """The gateway as an ASGI application, and as what in-process callers complete through."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any
 
 import structlog
 from redis.asyncio import Redis
@@ -16,6 +17,9 @@ from inference.gateway.cache.answers import AnswerCache
 from inference.gateway.completion import Completer
 from inference.gateway.contract import GatewayConfig, GenerationEvent, GenerationRequest, Principal
 from inference.gateway.faults import GatewayFault, MethodNotAllowed, UnknownRoute
+from inference.gateway.forwarding import embeddings, images, moderations
+from inference.gateway.forwarding.errand import Errand
+from inference.gateway.forwarding.surface import ForwardedSurface, Forwarder
 from inference.gateway.http import ClientLeft, Exchange, Receive, Scope, Send
 from inference.gateway.metering import Meter
 from inference.gateway.native import PREFIX as NATIVE_PREFIX
@@ -24,6 +28,7 @@ from inference.gateway.native_rendering import NativeFaults
 from inference.gateway.openai_surface import OpenAiSurface
 from inference.gateway.rendering import ChatDialect
 from inference.gateway.requests import parse_chat_request
+from inference.gateway.responses import surface as responses
 from inference.gateway.routing.fleet import Fleet
 from inference.gateway.snapshot import Snapshot
 from inference.gateway.spool import Spool
@@ -35,6 +40,11 @@ log = structlog.get_logger("inference.gateway")
 
 CHAT_PATH = "/v1/chat/completions"
 COMPLETIONS_PATH = "/v1/completions"
+FORWARDED: dict[str, Callable[[dict[str, Any]], Errand]] = {
+    embeddings.PATH: embeddings.embeddings_errand_of,
+    moderations.PATH: moderations.moderations_errand_of,
+    images.PATH: images.images_errand_of,
+}
 Surface = Callable[[Exchange], Awaitable[None]]
 
 
@@ -50,7 +60,14 @@ class Gateway:
     lifespan calls `start` and `stop` itself.
     """
 
-    paths: tuple[str, ...] = (CHAT_PATH, COMPLETIONS_PATH, models.PATH, NATIVE_PREFIX)
+    paths: tuple[str, ...] = (
+        CHAT_PATH,
+        COMPLETIONS_PATH,
+        responses.PATH,
+        *FORWARDED,
+        models.PATH,
+        NATIVE_PREFIX,
+    )
 
     def __init__(self, config: GatewayConfig) -> None:
         self._config = config
@@ -88,20 +105,37 @@ class Gateway:
             self._snapshot, config.api_key_pepper, trusted_proxies=config.trusted_proxies
         )
         generation = GenerationSurface(config, authenticator=authenticator, completer=self._completer)
-        self._chat = OpenAiSurface(
+        chat = OpenAiSurface(
             config,
             authenticator=authenticator,
             generation=generation,
             parse=parse_chat_request,
             dialect=ChatDialect(),
         )
-        self._completions = OpenAiSurface(
+        completions = OpenAiSurface(
             config,
             authenticator=authenticator,
             generation=generation,
             parse=parse_completion_request,
             dialect=TextDialect(),
         )
+        forwarder = Forwarder(
+            config,
+            completer=self._completer,
+            dispatcher=self._fleet.dispatcher,
+            meter=self._meter,
+            admission=self._admission,
+        )
+        self._posted: dict[str, Surface] = {
+            CHAT_PATH: chat.serve,
+            COMPLETIONS_PATH: completions.serve,
+            responses.PATH: responses.ResponsesSurface(
+                config, authenticator=authenticator, generation=generation
+            ).serve,
+        }
+        for path, read in FORWARDED.items():
+            surface = ForwardedSurface(config, authenticator=authenticator, forwarder=forwarder, read=read)
+            self._posted[path] = surface.serve
         self._native = NativeSurface(
             config, authenticator=authenticator, completer=self._completer, generation=generation
         )
@@ -194,12 +228,9 @@ class Gateway:
 
     def _surface(self, exchange: Exchange) -> Surface:
         path = exchange.path
-        if path == CHAT_PATH:
+        if path in self._posted:
             self._allow(exchange, "POST")
-            return self._chat.serve
-        if path == COMPLETIONS_PATH:
-            self._allow(exchange, "POST")
-            return self._completions.serve
+            return self._posted[path]
         if path == models.PATH or path.startswith(f"{models.PATH}/"):
             self._allow(exchange, "GET")
             return self._models.serve

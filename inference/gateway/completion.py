@@ -2,7 +2,8 @@
 
 import asyncio
 import hmac
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from uuid import UUID
 
@@ -89,18 +90,7 @@ class Completer:
         self, principal: Principal, request: GenerationRequest, *, request_id: UUID | None = None
     ) -> Plan:
         """Check everything that can be checked before the model is asked. Raises `GatewayFault`."""
-        must(principal, "inference.complete")
-        if not self._meter.accepting:
-            raise MeteringUnavailable(
-                "Usage cannot be recorded at the moment. Please retry shortly.", retry_after_seconds=5
-            )
-        if self._running >= self._config.max_concurrent_requests:
-            raise GatewayOverloaded(
-                "Too many requests are running. Please retry shortly.", retry_after_seconds=1
-            )
-        deployment = await self.deployment(principal, request.model)
-        if deployment.state != "ready":
-            raise _not_ready(deployment)
+        deployment = await self.usable(principal, request.model)
         wished = tuple(self._salted(call, deployment, principal) for call in calls_of(request, deployment))
         try:
             fits = await self._fitted(wished, deployment, request.subject)
@@ -117,6 +107,31 @@ class Completer:
         # Last, so that nothing is reserved for what is refused for another reason.
         reservation = await self._admission.admit(principal, self._need(plan))
         return plan if reservation is None else replace(plan, reservation=reservation)
+
+    async def usable(self, principal: Principal, model: str) -> Deployment:
+        """The deployment, if the caller may use it and it can serve now. Raises `GatewayFault`."""
+        must(principal, "inference.complete")
+        if not self._meter.accepting:
+            raise MeteringUnavailable(
+                "Usage cannot be recorded at the moment. Please retry shortly.", retry_after_seconds=5
+            )
+        if self._running >= self._config.max_concurrent_requests:
+            raise GatewayOverloaded(
+                "Too many requests are running. Please retry shortly.", retry_after_seconds=1
+            )
+        deployment = await self.deployment(principal, model)
+        if deployment.state != "ready":
+            raise _not_ready(deployment)
+        return deployment
+
+    @contextmanager
+    def counted(self, requests: int) -> Iterator[None]:
+        """So many more are running."""
+        self._running += requests
+        try:
+            yield
+        finally:
+            self._running -= requests
 
     async def _fitted(
         self, wished: tuple[GenerationCall, ...], deployment: Deployment, subject: str
@@ -189,29 +204,28 @@ class Completer:
         choices = Choices(
             [Generation(plan, index, ledger, self._dispatcher, self._cache) for index in range(plan.answers)]
         )
-        self._running += plan.answers
-        events = choices.events()
-        try:
-            async for event in events:
-                yield event
-            ledger.prompt_tokens = choices.prompt_tokens
-            if ledger.prompt_tokens is None:
-                ledger.prompt_tokens = await self._count_late(plan, choices)
-            safe = ledger.settle(str(plan.request_id), "completed", choices.reason)
-            if safe is not None:
-                await self._meter.wait_until_safe(safe)
-            yield Finished(choices.reason, ledger.usage)
-        except BackendFault as fault:
-            self._end(plan, choices, ledger, "failed")
-            raise gateway_fault(fault, plan.request.subject) from fault
-        except Exception:
-            self._end(plan, choices, ledger, "failed")
-            raise
-        finally:
-            # Reached with nothing settled only when the caller left or was cancelled.
-            self._end(plan, choices, ledger, "cancelled")
-            self._running -= plan.answers
-            await events.aclose()
+        with self.counted(plan.answers):
+            events = choices.events()
+            try:
+                async for event in events:
+                    yield event
+                ledger.prompt_tokens = choices.prompt_tokens
+                if ledger.prompt_tokens is None:
+                    ledger.prompt_tokens = await self._count_late(plan, choices)
+                safe = ledger.settle(str(plan.request_id), "completed", choices.reason)
+                if safe is not None:
+                    await self._meter.wait_until_safe(safe)
+                yield Finished(choices.reason, ledger.usage)
+            except BackendFault as fault:
+                self._end(plan, choices, ledger, "failed")
+                raise gateway_fault(fault, plan.request.subject) from fault
+            except Exception:
+                self._end(plan, choices, ledger, "failed")
+                raise
+            finally:
+                # Reached with nothing settled only when the caller left or was cancelled.
+                self._end(plan, choices, ledger, "cancelled")
+                await events.aclose()
 
     @staticmethod
     async def _count_late(plan: Plan, choices: Choices) -> int | None:

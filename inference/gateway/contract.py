@@ -185,6 +185,8 @@ class GenerationRequest:
     @property
     def subject(self) -> str:
         """The parameter that holds what the model reads."""
+        if self.surface == "responses":
+            return "input"
         return "messages" if self.messages else "prompt"
 
     @property

@@ -27,6 +27,7 @@ _FEATURES: tuple[tuple[str, _Asks, str], ...] = (
 _NAMES: Mapping[str, Mapping[str, str]] = {
     "chat.completions": {"grammar": "response_format"},
     "completions": {"top_logprobs": "logprobs"},
+    "responses": {"grammar": "text.format"},
     "tgi": {"top_logprobs": "top_n_tokens"},
 }
 

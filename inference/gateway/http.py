@@ -48,7 +48,11 @@ class FaultWriter(Protocol):
         ...
 
     def body(self, fault: GatewayFault) -> bytes:
-        """The answer's body, also the data of an event."""
+        """The answer's body."""
+        ...
+
+    def event(self, fault: GatewayFault) -> bytes:
+        """The last event of a stream that has begun."""
         ...
 
 
@@ -62,6 +66,10 @@ class OpenAiFaults:
     def body(self, fault: GatewayFault) -> bytes:
         """`{"error": {"message", "type", "param", "code"}}`."""
         return orjson.dumps(fault.body())
+
+    def event(self, fault: GatewayFault) -> bytes:
+        """The error object as data."""
+        return b"data: %b\n\n" % self.body(fault)
 
 
 class Exchange:
@@ -157,7 +165,7 @@ class Exchange:
     async def answer_fault(self, fault: GatewayFault) -> None:
         """The fault, in the API's words; within a stream that has begun, its last event."""
         if self.status:
-            await self.send_events(b"data: %b\n\n" % self.faults.body(fault), last=True)
+            await self.send_events(self.faults.event(fault), last=True)
             return
         self.extra_headers += fault.headers
         if fault.retry_after_seconds is not None:

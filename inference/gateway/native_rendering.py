@@ -52,6 +52,10 @@ class NativeFaults:
         message = fault.message.replace("model_kwargs", "model parameters")
         return orjson.dumps({"error": _PREFIXES.get(kind, "") + message, "error_type": kind})
 
+    def event(self, fault: GatewayFault) -> bytes:
+        """The sentence as data."""
+        return b"data: %b\n\n" % self.body(fault)
+
 
 def _shape(fault: GatewayFault) -> tuple[int, str]:
     return _BY_CODE.get(fault.code) or _FAULTS.get(fault.status) or (fault.status, "forbidden")

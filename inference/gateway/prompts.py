@@ -40,7 +40,8 @@ def chat_prompt(request: GenerationRequest, deployment: Deployment) -> str:
     template = _template(deployment)
     offers_tools = template.reads_tools and "tools" in deployment.features
     for place, message in enumerate(request.messages):
-        _check_message(message, f"messages[{place}]", template, offers_tools=offers_tools)
+        param = f"messages[{place}]" if request.subject == "messages" else request.subject
+        _check_message(message, param, template, offers_tools=offers_tools)
     if request.tools is not None and not offers_tools:
         raise UnsupportedParameter(
             "Unsupported parameter: 'tools' is not supported with this model.", param="tools"
@@ -49,7 +50,7 @@ def chat_prompt(request: GenerationRequest, deployment: Deployment) -> str:
         prompt = template.render(request.messages, request.tools.definitions if request.tools else None)
     except TemplateRefused as error:
         raise InvalidValue(
-            f"This model's chat template refused the messages: {error}", param="messages"
+            f"This model's chat template refused the messages: {error}", param=request.subject
         ) from error
     if deployment.adds_bos:
         prompt = prompt.removeprefix(deployment.bos_token)

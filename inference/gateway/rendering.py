@@ -42,7 +42,8 @@ def known(logprob: float | None) -> float:
     return UNKNOWN_LOGPROB if logprob is None else logprob
 
 
-def _logprob(token: Token) -> dict[str, Any]:
+def logprob_object(token: Token) -> dict[str, Any]:
+    """A token's log probability and its alternatives', as chats and responses tell them."""
     top = [{"token": one.text, "logprob": one.logprob, "bytes": list(one.text.encode())} for one in token.top]
     return {
         "token": token.text,
@@ -69,7 +70,7 @@ class ChatDialect:
 def _choice(plan: Plan, index: int, choice: Choice) -> dict[str, Any]:
     logprobs = None
     if plan.request.logprobs:
-        logprobs = {"content": [_logprob(token) for token in choice.tokens], "refusal": None}
+        logprobs = {"content": [logprob_object(token) for token in choice.tokens], "refusal": None}
     message: dict[str, Any] = {"role": "assistant", "content": choice.text, "refusal": None}
     reason: str = choice.end.finish_reason
     if plan.request.tools is not None:
@@ -120,7 +121,7 @@ class ChunkWriter:
         if self._readers is not None:
             return self._told(token.index, self._readers[token.index], token.text)
         if self._logprobs:
-            logprobs = {"content": [_logprob(token)], "refusal": None}
+            logprobs = {"content": [logprob_object(token)], "refusal": None}
             return self._chunk(token.index, {"content": token.text}, logprobs, None)
         return b"%b%b%b" % (self._before[token.index], orjson.dumps(token.text), self._after)
 

@@ -56,13 +56,17 @@ _TABLE = Table(
 )
 
 
-def _check_tools(fields: dict[str, Any]) -> None:
+def check_tools(fields: dict[str, Any], *, constrained_by: str = "response_format") -> None:
+    """Raise an `InvalidRequest` for what cannot be asked for together with tools.
+
+    `constrained_by` is the parameter that wishes for a grammar.
+    """
     tools: Tools | None = fields["tools"]
     if tools is None:
         return
     if fields.get("grammar") is not None:
         raise InvalidValue(
-            "Setting 'tools' and 'response_format' together is not supported.", param="response_format"
+            f"Setting 'tools' and '{constrained_by}' together is not supported.", param=constrained_by
         )
     if fields.get("logprobs"):
         raise UnsupportedParameter(
@@ -94,5 +98,5 @@ def chat_request_of(document: dict[str, Any]) -> GenerationRequest:
         )
     check_model(fields)
     fields["tools"] = tools_of(document, fields.get("tools", ()))
-    _check_tools(fields)
+    check_tools(fields)
     return GenerationRequest(**fields)

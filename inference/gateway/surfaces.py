@@ -7,6 +7,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Protocol
 
+from inference.gateway.admission import Reservation
 from inference.gateway.answers import Answer, gathered
 from inference.gateway.authentication import Authenticator
 from inference.gateway.cache.wishes import headers_of, wish_of
@@ -21,6 +22,7 @@ from inference.gateway.contract import (
     Started,
     Token,
 )
+from inference.gateway.entries import Deployment
 from inference.gateway.faults import ModelFailed, ModelTimedOut
 from inference.gateway.http import KEEP_ALIVE, Attended, Exchange
 from inference.gateway.ids import rendered
@@ -61,6 +63,18 @@ class Dialect(Protocol):
         ...
 
 
+def describe(exchange: Exchange, deployment: Deployment, reservation: Reservation | None) -> None:
+    """Tell in the answer's headers and in the log which model answers, and what is left of the limits."""
+    model_version = rendered("mv-", deployment.model_version_id)
+    exchange.extra_headers += [
+        (b"x-loomworks-digest", deployment.digest.encode("latin-1")),
+        (b"x-loomworks-model-version", model_version.encode("latin-1")),
+    ]
+    if reservation is not None:
+        exchange.extra_headers += reservation.headers
+    exchange.facts.update(deployment_id=deployment.deployment_id, digest=deployment.digest)
+
+
 class GenerationSurface:
     """Serves generations of any API."""
 
@@ -73,7 +87,8 @@ class GenerationSurface:
         """Answer one request. Raises `GatewayFault`, `ClientLeft`."""
         request = replace(request, cache=wish_of(exchange.headers))
         plan = await self._completer.plan(principal, request, request_id=exchange.request_id)
-        self._describe(exchange, plan)
+        describe(exchange, plan.deployment, plan.reservation)
+        exchange.facts["stream"] = request.stream
         try:
             async with (
                 Attended(exchange, deadline_seconds=self._config.request_timeout_seconds) as attended,
@@ -93,20 +108,6 @@ class GenerationSurface:
             prompt_tokens=finished.usage.prompt_tokens,
             completion_tokens=finished.usage.completion_tokens,
             finish_reason=finished.finish_reason,
-        )
-
-    @staticmethod
-    def _describe(exchange: Exchange, plan: Plan) -> None:
-        deployment = plan.deployment
-        model_version = rendered("mv-", deployment.model_version_id)
-        exchange.extra_headers += [
-            (b"x-loomworks-digest", deployment.digest.encode("latin-1")),
-            (b"x-loomworks-model-version", model_version.encode("latin-1")),
-        ]
-        if plan.reservation is not None:
-            exchange.extra_headers += plan.reservation.headers
-        exchange.facts.update(
-            deployment_id=deployment.deployment_id, digest=deployment.digest, stream=plan.request.stream
         )
 
     async def _stream(

@@ -38,7 +38,11 @@ def _definition(value: object, param: str) -> Mapping[str, object]:
             "This model supports tools of type 'function' only.", param=f"{param}.type"
         )
     place = f"{param}.function"
-    function = checks.mapping(tool.get("function"), place)
+    return read_function(checks.mapping(tool.get("function"), place), place)
+
+
+def read_function(function: Mapping[str, object], place: str) -> Mapping[str, object]:
+    """The tool as chat completions word it. Raises an `InvalidRequest` that names the part at fault."""
     for name in function.keys() - {"name", "description", "parameters", "strict"}:
         raise UnknownParameter(f"Unknown parameter: '{place}.{name[:64]}'.", param=f"{place}.{name[:64]}")
     function_name(function.get("name"), f"{place}.name")

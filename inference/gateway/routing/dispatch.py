@@ -25,6 +25,9 @@ from inference.backends.interface import (
     BackendAddress,
     BackendStream,
     End,
+    ForwardedAnswer,
+    ForwardedCall,
+    Forwards,
     GenerationCall,
     Piece,
     TellsTokens,
@@ -135,9 +138,8 @@ class Dispatcher:
 
         A `resumable` one goes on at another replica when its own dies, where the call allows that.
         """
-        self._budget.note_request()
         self._continuations.note_request()
-        journey = _Journey(deployment, self._clock() + self._patience.request - self._patience.first_token)
+        journey = self._set_out(deployment)
         answer = await self._begun(journey, call, prompt_tokens)
         if not (resumable and len(deployment.backends) > 1 and may_continue(call)):
             return answer
@@ -169,10 +171,32 @@ class Dispatcher:
             adapter=deployment.adapter_id is not None,
             salt=call.cache_salt,
         )
+        return await self._attempted(journey, work, lambda lease: self._begin(lease, call))
+
+    async def forward(self, deployment: Deployment, call: ForwardedCall, *, tokens: int) -> ForwardedAnswer:
+        """The whole answer to a call of at most so many tokens. Raises as `open` does."""
+        work = Work(
+            prompt="",
+            prompt_tokens=tokens,
+            answer_tokens=0,
+            model=deployment.served_as,
+            adapter=deployment.adapter_id is not None,
+        )
+        journey = self._set_out(deployment)
+        return await self._attempted(journey, work, lambda lease: self._forward(lease, call))
+
+    def _set_out(self, deployment: Deployment) -> _Journey:
+        self._budget.note_request()
+        return _Journey(deployment, self._clock() + self._patience.request - self._patience.first_token)
+
+    async def _attempted(
+        self, journey: _Journey, work: Work, attempt: Callable[[Lease], Awaitable[_Told]]
+    ) -> _Told:
+        deployment = journey.deployment
         while True:
             lease = self._router.pick(deployment.backends, work, avoid=journey.failed)
             try:
-                return await self._begin(lease, call)
+                return await attempt(lease)
             except BackendFault as fault:
                 journey.failed.add(lease.replica.key)
                 self._learn(lease, fault, work.model)
@@ -233,6 +257,21 @@ class Dispatcher:
             raise
         lease.first_token()
         return Answer(stream, first, lease)
+
+    async def _forward(self, lease: Lease, call: ForwardedCall) -> ForwardedAnswer:
+        server = self._directory.at(lease.address)
+        try:
+            if not isinstance(server, Forwards):
+                raise Refused("Servers of this kind answer nothing but generations.")
+            answer = await server.forward(call)
+        except BackendFault as fault:
+            lease.end(outcome_of(fault))
+            raise
+        except BaseException:
+            lease.end(Outcome.UNKNOWN)
+            raise
+        lease.end(Outcome.WELL)
+        return answer
 
     def _learn(self, lease: Lease, fault: BackendFault, model: str) -> None:
         if isinstance(fault, Overloaded):

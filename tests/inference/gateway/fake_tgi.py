@@ -55,7 +55,8 @@ class Seen:
 class FakeTgi:
     """`async with FakeTgi() as tgi:` then set `tgi.script`, read `tgi.seen`.
 
-    Each of `tgi.next_scripts` serves one generation before `tgi.script` does.
+    Each of `tgi.next_scripts` serves one generation before `tgi.script` does. `tgi.answers` has what is
+    answered at other paths, `tgi.forwarded` the bodies that came there.
     """
 
     generates_at = "/generate_stream"
@@ -65,6 +66,8 @@ class FakeTgi:
         self.next_scripts: list[Script] = []
         self.seen: list[Seen] = []
         self.begun = asyncio.Semaphore(0)
+        self.answers: dict[str, object] = {}
+        self.forwarded: list[dict[str, Any]] = []
         self.tokenized = 0
         self.probed = 0
         self.connections = 0
@@ -110,6 +113,13 @@ class FakeTgi:
         if path == self.generates_at:
             script = self.next_scripts.pop(0) if self.next_scripts else script
             return await self._generate(json.loads(body), script, reader, writer)
+        if path in self.answers:
+            self.forwarded.append(json.loads(body))
+            await asyncio.sleep(script.first_delay)
+            failed = script.status != 200
+            return await self._plain(
+                writer, script.status, self._failure(script) if failed else self.answers[path]
+            )
         if path == "/tokenize":
             self.tokenized += 1
             return await self._plain(writer, 200, self._counted(script))

@@ -297,7 +297,7 @@ async def test_a_slow_body_is_given_up(house: House) -> None:
         + house.tenant.secret.encode()
         + b"\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"
     )
-    object.__setattr__(house.gateway._chat._config, "body_timeout_seconds", 0.2)
+    object.__setattr__(house.gateway._config, "body_timeout_seconds", 0.2)
     assert b"408" in await reader.readline()
     writer.close()
     await writer.wait_closed()

@@ -1,0 +1,115 @@
+"""Surfaces that pass a request to a model server and answer with what it says, once all of it has come."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from inference.backends.faults import BackendFault
+from inference.backends.interface import ForwardedCall, GenerationCall
+from inference.gateway.admission import Admission, Need
+from inference.gateway.authentication import Authenticator, identified, must
+from inference.gateway.completion import Completer
+from inference.gateway.contract import GatewayConfig, Principal
+from inference.gateway.entries import Deployment
+from inference.gateway.faults import ModelTimedOut
+from inference.gateway.forwarding.errand import ADDED_TOKENS, Errand, Rendered
+from inference.gateway.http import Attended, ClientLeft, Exchange
+from inference.gateway.ledger import Ledger
+from inference.gateway.metering import Meter
+from inference.gateway.parameters import document_of
+from inference.gateway.routing.dispatch import Dispatcher
+from inference.gateway.surfaces import describe
+from inference.gateway.translation import gateway_fault
+from inference.gateway.usage import Status
+
+
+class Forwarder:
+    """Runs errands: limits, a server, the record of what was used."""
+
+    def __init__(
+        self,
+        config: GatewayConfig,
+        *,
+        completer: Completer,
+        dispatcher: Dispatcher,
+        meter: Meter,
+        admission: Admission,
+    ) -> None:
+        self._config, self._completer, self._dispatcher = config, completer, dispatcher
+        self._meter, self._admission = meter, admission
+
+    async def answer(self, exchange: Exchange, principal: Principal, errand: Errand) -> None:
+        """Answer one request. Raises `GatewayFault`, `ClientLeft`."""
+        deployment = await self._completer.usable(principal, errand.model)
+        errand.check(deployment)
+        ledger = Ledger(self._meter, principal=principal, deployment=deployment, surface=errand.surface)
+        ledger.reservation = await self._admission.admit(principal, self._need(exchange, errand, deployment))
+        describe(exchange, deployment, ledger.reservation)
+        status: Status = "failed"
+        try:
+            with self._completer.counted(1):
+                await self._run(exchange, errand, deployment, ledger)
+        except (ClientLeft, asyncio.CancelledError):
+            status = "cancelled"
+            raise
+        except TimeoutError:
+            raise ModelTimedOut("The answer took longer than a request may take.") from None
+        except BackendFault as fault:
+            raise gateway_fault(fault, errand.subject) from fault
+        finally:
+            # Settles only what has not ended well.
+            ledger.settle(str(exchange.request_id), status)
+        exchange.facts["prompt_tokens"] = ledger.usage.prompt_tokens
+
+    def _need(self, exchange: Exchange, errand: Errand, deployment: Deployment) -> Need:
+        async def count() -> int:
+            text = "\n".join(errand.texts)
+            call = GenerationCall(prompt=text, adapter_id=deployment.adapter_id, max_new_tokens=1)
+            counted = await self._dispatcher.count_tokens(deployment, call)
+            return counted + ADDED_TOKENS * len(errand.texts)
+
+        counts = count if errand.texts else None
+        return Need(exchange.request_id, deployment, errand.most_tokens, 0, counts)
+
+    async def _run(self, exchange: Exchange, errand: Errand, deployment: Deployment, ledger: Ledger) -> None:
+        async with Attended(exchange, deadline_seconds=self._config.request_timeout_seconds) as attended:
+            rendered = await self._rendered(exchange, errand, deployment)
+            ledger.prompt_tokens = rendered.usage.prompt_tokens
+            ledger.correct(rendered.usage.completion_tokens)
+            safe = ledger.settle(str(exchange.request_id), "completed")
+            if safe is not None:
+                await self._meter.wait_until_safe(safe)
+            attended.done()
+            await exchange.answer(rendered.body)
+
+    async def _rendered(self, exchange: Exchange, errand: Errand, deployment: Deployment) -> Rendered:
+        call = ForwardedCall(
+            route=errand.route,
+            body=errand.body,
+            adapter_id=deployment.adapter_id,
+            served_as=deployment.served_as,
+        )
+        answer = await self._dispatcher.forward(deployment, call, tokens=errand.most_tokens)
+        return errand.render(exchange.request_id, answer)
+
+
+class ForwardedSurface:
+    """One address of OpenAI's API whose requests `read` makes errands of."""
+
+    def __init__(
+        self,
+        config: GatewayConfig,
+        *,
+        authenticator: Authenticator,
+        forwarder: Forwarder,
+        read: Callable[[dict[str, Any]], Errand],
+    ) -> None:
+        self._config, self._authenticator = config, authenticator
+        self._forwarder, self._read = forwarder, read
+
+    async def serve(self, exchange: Exchange) -> None:
+        """Answer one request. Raises `GatewayFault`, `ClientLeft`."""
+        principal = await identified(exchange, self._authenticator)
+        must(principal, "inference.complete")
+        errand = self._read(document_of(await exchange.body(self._config)))
+        await self._forwarder.answer(exchange, principal, errand)

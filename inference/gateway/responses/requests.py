@@ -1,0 +1,216 @@
+"""A request for a response, parsed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from inference.gateway import checks
+from inference.gateway.contract import ChatMessage, GenerationRequest, Grammar
+from inference.gateway.faults import InvalidValue, UnknownParameter, UnsupportedParameter
+from inference.gateway.parameters import (
+    MAX_TOKENS,
+    SHARED,
+    Table,
+    check_model,
+    response_format,
+    schema,
+)
+from inference.gateway.requests import check_tools
+from inference.gateway.responses.items import check_fields, read_input
+from inference.gateway.tools import function_name, read_function, tools_of
+
+_MIN_OUTPUT_TOKENS = 16
+_MAX_TOOLS = 128
+_LOGPROBS = "message.output_text.logprobs"
+# Nothing here makes what this asks to be told.
+_NOTHING_TO_INCLUDE = frozenset({"reasoning.encrypted_content"})
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The request, and what of it the response repeats, in OpenAI's form."""
+
+    request: GenerationRequest
+    repeated: Mapping[str, Any]
+
+
+def _include(value: object, param: str) -> bool:
+    """Whether log probabilities are to be told."""
+    if not isinstance(value, list):
+        raise checks.wrong_type(value, param, "an array of strings")
+    for place, one in enumerate(value):
+        if one != _LOGPROBS and one not in _NOTHING_TO_INCLUDE:
+            raise UnsupportedParameter(
+                f"Unsupported value: '{param}' can name '{_LOGPROBS}' only.", param=f"{param}[{place}]"
+            )
+    return _LOGPROBS in value
+
+
+def _text(value: object, param: str) -> Grammar | None:
+    """The format of the text, as `text.format` says."""
+    wanted = checks.mapping(value, param)
+    if wanted.get("verbosity") not in (None, "medium"):
+        raise UnsupportedParameter(
+            "Unsupported parameter: 'text.verbosity' is not supported with this model.",
+            param="text.verbosity",
+        )
+    check_fields(wanted, frozenset({"format", "verbosity"}), param)
+    if wanted.get("format") is None:
+        return None
+    place = f"{param}.format"
+    form = checks.mapping(wanted["format"], place)
+    if form.get("type") != "json_schema":
+        return response_format(form, place)
+    check_fields(form, frozenset({"type", "name", "description", "schema", "strict"}), place)
+    function_name(form.get("name"), f"{place}.name")
+    return Grammar("json", schema=schema(form.get("schema"), f"{place}.schema"))
+
+
+def _tools(value: object, param: str) -> tuple[Mapping[str, object], ...]:
+    """Functions, in the form of chat completions."""
+    if not isinstance(value, list):
+        raise checks.wrong_type(value, param, "an array of objects")
+    if len(value) > _MAX_TOOLS:
+        raise InvalidValue(f"Invalid '{param}': at most {_MAX_TOOLS} tools are allowed.", param=param)
+    return tuple(_tool(one, f"{param}[{place}]") for place, one in enumerate(value))
+
+
+def _tool(value: object, param: str) -> Mapping[str, object]:
+    tool = checks.mapping(value, param)
+    if tool.get("type") != "function":
+        raise UnsupportedParameter(
+            "This model supports tools of type 'function' only.", param=f"{param}.type"
+        )
+    return read_function({name: given for name, given in tool.items() if name != "type"}, param)
+
+
+def _store(value: object, param: str) -> bool:
+    if checks.boolean(value, param):
+        raise UnsupportedParameter(
+            "Responses are not stored here: leave 'store' out, or set it to false.", param=param
+        )
+    return False
+
+
+def _previous(_: object, param: str) -> object:
+    raise UnsupportedParameter(
+        f"Responses are not stored here, so '{param}' leads nowhere: send the items so far in 'input'.",
+        param=param,
+    )
+
+
+def _stream_options(value: object, param: str) -> bool:
+    options = checks.mapping(value, param)
+    for name, given in options.items():
+        if name != "include_obfuscation":
+            raise UnknownParameter(f"Unknown parameter: '{param}.{name[:64]}'.", param=f"{param}.{name[:64]}")
+        if given:
+            raise UnsupportedParameter("Obfuscation is not supported.", param=f"{param}.{name}")
+    return False
+
+
+_TABLE = Table(
+    required=("model", "input"),
+    honoured={
+        **{name: SHARED[name] for name in ("model", "temperature", "top_p", "stream")},
+        "input": ("messages", read_input),
+        "instructions": ("instructions", checks.text),
+        "max_output_tokens": ("max_tokens", checks.integer(_MIN_OUTPUT_TOKENS, MAX_TOKENS)),
+        "top_logprobs": ("top_logprobs", checks.integer(0, 20)),
+        "include": ("logprobs", _include),
+        "text": ("grammar", _text),
+        "tools": ("tools", _tools),
+    },
+    harmless={
+        "metadata": checks.metadata,
+        "user": checks.short_text(512),
+        "safety_identifier": checks.short_text(64),
+        "prompt_cache_key": checks.short_text(512),
+        # Of tools that OpenAI runs by itself; there are none here.
+        "max_tool_calls": checks.integer(1, MAX_TOKENS),
+        "store": _store,
+        "previous_response_id": _previous,
+        "stream_options": _stream_options,
+        # Read together with the tools.
+        "tool_choice": lambda value, _: value,
+        "parallel_tool_calls": checks.boolean,
+    },
+    neutral={
+        "background": lambda value: value is False,
+        "truncation": lambda value: value == "disabled",
+        "service_tier": lambda value: value in ("auto", "default"),
+        "reasoning": lambda value: isinstance(value, dict) and _asks_no_reasoning(value),
+        "prompt_cache_retention": lambda value: value == "in_memory",
+        "conversation": lambda _: False,
+        "context_management": lambda _: False,
+        "moderation": lambda _: False,
+        "prompt": lambda _: False,
+        "prompt_cache_options": lambda _: False,
+    },
+)
+
+
+def _asks_no_reasoning(reasoning: Mapping[str, object]) -> bool:
+    given = {name: value for name, value in reasoning.items() if value is not None}
+    return given in ({}, {"effort": "none"})
+
+
+def response_request_of(document: dict[str, Any]) -> Asked:
+    """The request in this decoded document. Raises an `InvalidRequest` that names the parameter at fault."""
+    fields = _TABLE.read(document)
+    check_model(fields)
+    if fields.get("top_logprobs") and not fields.get("logprobs"):
+        raise InvalidValue(
+            f"The 'top_logprobs' parameter is only allowed when 'include' names '{_LOGPROBS}'.",
+            param="top_logprobs",
+        )
+    instructions = fields.pop("instructions", None)
+    if instructions:
+        fields["messages"] = (ChatMessage("system", instructions), *fields["messages"])
+    definitions = fields.get("tools", ())
+    fields["tools"] = tools_of(document | {"tool_choice": _chat_choice(document)}, definitions)
+    check_tools(fields, constrained_by="text.format")
+    request = GenerationRequest(surface="responses", **fields)
+    return Asked(request, _repeated(document, request, definitions))
+
+
+def _chat_choice(document: Mapping[str, Any]) -> object:
+    """`tool_choice` as chat completions word it, which nests a function's name."""
+    choice = document.get("tool_choice")
+    if isinstance(choice, dict) and choice.get("type") == "function":
+        return {"type": "function", "function": {"name": choice.get("name")}}
+    return choice
+
+
+def _repeated(
+    document: Mapping[str, Any], request: GenerationRequest, definitions: tuple[Mapping[str, object], ...]
+) -> dict[str, Any]:
+    form = (document.get("text") or {}).get("format") or {"type": "text"}
+    parallel = document.get("parallel_tool_calls")
+    optional = ("user", "safety_identifier", "prompt_cache_key", "max_tool_calls")
+    return {
+        "instructions": document.get("instructions"),
+        "max_output_tokens": request.max_tokens,
+        "metadata": document.get("metadata") or {},
+        "model": request.model,
+        "parallel_tool_calls": True if parallel is None else parallel,
+        "previous_response_id": None,
+        "reasoning": {"effort": None, "summary": None},
+        "background": False,
+        "service_tier": "default",
+        "store": False,
+        "temperature": request.temperature,
+        "text": {"format": form},
+        "tool_choice": document.get("tool_choice") or "auto",
+        "tools": [_repeated_tool(one) for one in definitions],
+        "top_logprobs": request.top_logprobs,
+        "top_p": request.top_p,
+        "truncation": "disabled",
+        **{name: document[name] for name in optional if document.get(name) is not None},
+    }
+
+
+def _repeated_tool(definition: Mapping[str, object]) -> dict[str, object]:
+    function = definition["function"]
+    assert isinstance(function, Mapping)
+    return {"type": "function", "parameters": None, "strict": False, **function}
