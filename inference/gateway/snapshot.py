@@ -36,6 +36,8 @@ _PING_SECONDS = 0.5
 _SILENCE_SECONDS = 2.0
 _REST_SECONDS = 0.5
 _MAX_ENTRIES = 200_000
+# Anyone can make up keys: they must not push out what is known.
+_MAX_UNKNOWN_KEYS = 10_000
 
 log = structlog.get_logger("inference.gateway")
 
@@ -54,6 +56,7 @@ class Snapshot:
         self._valkey = valkey
         self._max_age, self._outage = max_age_seconds, outage_seconds
         self._held: dict[str, _Held] = {}
+        self._unknown_keys: dict[str, None] = {}
         self._fetching: dict[str, asyncio.Task[Entry | None]] = {}
         self._dirty: set[str] = set()
         self._epoch = 0
@@ -147,10 +150,19 @@ class Snapshot:
             raise SnapshotUnavailable(
                 "The serving configuration cannot be read.", retry_after_seconds=5
             ) from error
+        self._drop(name)
+        if entry is None and name.startswith(KEY_PREFIX):
+            if len(self._unknown_keys) >= _MAX_UNKNOWN_KEYS:
+                self._drop(next(iter(self._unknown_keys)))
+            self._unknown_keys[name] = None
         if len(self._held) >= _MAX_ENTRIES:
-            del self._held[next(iter(self._held))]
+            self._drop(next(iter(self._held)))
         self._held[name] = _Held(entry, time.monotonic(), epoch)
         return entry
+
+    def _drop(self, name: str) -> None:
+        self._held.pop(name, None)
+        self._unknown_keys.pop(name, None)
 
     def _remembered(self, name: str) -> Entry | None:
         held = self._held.get(name)
@@ -190,6 +202,6 @@ class Snapshot:
                 self._contact = heard_at
 
     def _forget(self, name: str) -> None:
-        self._held.pop(name, None)
+        self._drop(name)
         if name in self._fetching:
             self._dirty.add(name)

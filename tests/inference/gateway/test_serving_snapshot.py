@@ -98,6 +98,21 @@ async def test_while_valkey_is_down_memory_serves_for_a_while_then_503(
         assert list(house.spool.glob("usage-*")) == []
 
 
+async def test_a_flood_of_made_up_keys_pushes_nobody_out_of_memory(
+    own_valkey: ValkeyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inference.gateway.snapshot._MAX_ENTRIES", 100)
+    monkeypatch.setattr("inference.gateway.snapshot._MAX_UNKNOWN_KEYS", 20)
+    async with opened(own_valkey, tmp_path) as house:
+        await until_listening(house)
+        assert (await house.chat()).status_code == 200
+        for _ in range(200):
+            made_up = await house.client.get("/v1/models", headers=Tenant.new().headers)
+            assert made_up.status_code == 401
+        own_valkey.stop()
+        assert (await house.chat()).status_code == 200
+
+
 async def test_a_wiped_valkey_is_503_not_401(house: House) -> None:
     await house.valkey.flushall()
     response = await house.chat()
