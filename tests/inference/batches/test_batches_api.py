@@ -69,7 +69,7 @@ def test_an_input_file_is_no_dataset_and_is_ready_at_once(owner: Person) -> None
 @pytest.mark.parametrize(
     ("changes", "param"),
     [
-        ({"endpoint": "/v1/images/generations"}, "endpoint"),
+        ({"endpoint": "/v1/images/edits"}, "endpoint"),
         ({"endpoint": "/v1/models"}, "endpoint"),
         ({"endpoint": "chat/completions"}, "endpoint"),
         ({"completion_window": "1h"}, "completion_window"),

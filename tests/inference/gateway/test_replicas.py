@@ -53,7 +53,7 @@ class Pair:
 async def pair(
     request: pytest.FixtureRequest, valkey_server: ValkeyServer, tmp_path: Path
 ) -> AsyncIterator[Pair]:
-    settings = {"first_token_timeout_seconds": 0.5, "connect_timeout_seconds": 0.5, "probe_seconds": 0.2}
+    settings = {"first_token_timeout_seconds": 1.5, "connect_timeout_seconds": 0.5, "probe_seconds": 0.2}
     async with (
         opened(valkey_server, tmp_path, kind=request.param, **settings) as house,
         SERVERS[request.param]() as other,
@@ -218,6 +218,8 @@ async def test_a_gateway_process_knows_what_another_has_asked_of_the_servers(
         held = [
             asyncio.create_task(house.chat(model="only", stream=True, max_tokens=1000)) for _ in range(12)
         ]
+        began = pair.seen[0] + len(held)
+        await until(lambda: pair.seen[0] == began)
         await asyncio.sleep(0.8)
         before = pair.seen
         for number in range(6):
