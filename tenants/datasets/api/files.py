@@ -65,7 +65,9 @@ class FilesView(ObjectEndpoint):
         if upload is None:
             raise FileMissing(param="file")
         facts = services.FileFacts(upload.name or "", str(request.POST.get("purpose", "")), upload.size or 0)
-        return Response(shapes.show_file(services.bring_file(upload, facts, by=self.principal)))
+        # Closed here, not with the response: that is never sent where the caller has gone away.
+        with upload:
+            return Response(shapes.show_file(services.bring_file(upload, facts, by=self.principal)))
 
 
 class SampleFilesView(ObjectEndpoint):
