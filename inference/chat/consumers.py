@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -111,21 +112,22 @@ class ChatConsumer(Socket):
     async def _send(self, frame: Frame) -> None:
         client_id = frame.get("client_id")
         if client_id is not None and (
-            not isinstance(client_id, str) or len(client_id) > MAX_CLIENT_ID_CHARACTERS
+            not isinstance(client_id, str) or len(client_id) > MAX_CLIENT_ID_CHARACTERS or "\0" in client_id
         ):
             raise InvalidRequest("'client_id' must be a short text.", param="client_id")
-        content = frame.get("content")
-        await self._answer(services.send_message, content, kind="message.created", client_id=client_id)
+        send = partial(services.send_message, client_id=client_id or "")
+        await self._answer(send, frame.get("content"), kind="message.created", client_id=client_id)
 
     async def _answer(self, begin: Begin, wish: Any, *, kind: str, **told: Any) -> None:
         """Begin an answer, and show it; `kind` is how the message that goes before it is told."""
         if not await self.check():
             return
         begun = await on_database(self._begin, begin, wish)
-        generation.start(self._gateway, begun.order)
+        if begun.order is not None:
+            generation.start(self._gateway, begun.order)
         await self.show({"type": kind, "message": begun.before, **told})
         await self.show({"type": "message.started", "message": begun.answer})
-        self._follow(begun.order.message_id, 0)
+        self._follow(begun.answer_id, 0)
 
     def _begin(self, begin: Begin, wish: Any) -> services.Begun:
         principal = self.visitor.principal

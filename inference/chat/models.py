@@ -58,7 +58,8 @@ class MessageState(models.TextChoices):
 class Message(TenantOwned):
     """One turn of a conversation. `digest` names what answered; `error` is OpenAI's error object or null.
 
-    A `superseded` answer was generated anew: the message after it stands in its place.
+    A `superseded` answer was generated anew: the message after it stands in its place. `client_id` is what
+    the browser called a message that it sent, so that it can be sent again without being there twice.
     """
 
     holding: ClassVar[Holding] = Holding(
@@ -78,6 +79,7 @@ class Message(TenantOwned):
     content = OpenedText("sealed_content")
     state = models.CharField(max_length=20, choices=MessageState.choices)
     superseded = models.BooleanField(default=False, db_default=False)
+    client_id = models.CharField(max_length=100, blank=True, default="", db_default="")
     model = models.CharField(max_length=250, blank=True)
     digest = models.CharField(max_length=64, blank=True)
     finish_reason = models.CharField(max_length=20, blank=True)
@@ -95,6 +97,11 @@ class Message(TenantOwned):
                 fields=["organization_id", "conversation"],
                 condition=models.Q(state="streaming"),
                 name="message_streaming_one_at_a_time",
+            ),
+            models.UniqueConstraint(
+                fields=["organization_id", "conversation", "client_id"],
+                condition=~models.Q(client_id=""),
+                name="message_sent_once",
             ),
         ]
 

@@ -66,12 +66,14 @@ class Order:
 class Begun:
     """What was begun: the answer to come, as it is shown, and what goes before it.
 
-    That is the person's message; or, of an answer generated anew, the one that it supersedes.
+    That is the person's message; or, of an answer generated anew, the one that it supersedes. Without an
+    order the answer was begun when the message was sent the first time.
     """
 
-    order: Order
+    answer_id: UUID
     before: dict[str, Any]
     answer: dict[str, Any]
+    order: Order | None
 
 
 def conversations_of(principal: Principal) -> Any:
@@ -139,16 +141,20 @@ def delete_conversation(conversation: Conversation) -> None:
     conversation.delete()
 
 
-def send_message(principal: Principal, conversation_id: UUID, content: str) -> Begun:
+def send_message(principal: Principal, conversation_id: UUID, content: str, *, client_id: str = "") -> Begun:
     """Add a person's message, and the answer to it that is still empty.
+
+    Sent again with the same `client_id` (at most 100 characters), it is not added again.
 
     Raises `InvalidRequest`, `NotFound`, `GenerationInProgress`, `Unavailable`; nothing is stored then.
     """
     text = _valid(content, "content", MAX_MESSAGE_CHARACTERS)
     conversation = find_conversation(principal, conversation_id, lock=True)
+    if client_id and (sent := _sent_before(conversation, client_id)):
+        return sent
     _require_quiet(conversation)
     _require_still_open(principal, conversation.model)
-    question = _add(conversation, "user", MessageState.COMPLETE, content=text)
+    question = _add(conversation, "user", MessageState.COMPLETE, content=text, client_id=client_id)
     if not conversation.sealed_title:
         conversation.title = title_of(text)
         conversation.save(update_fields=["sealed_title"])
@@ -185,7 +191,16 @@ def _begin_answer(principal: Principal, conversation: Conversation, before: Mess
         stream_key=_opened_stream(conversation, answer),
         anew=anew,
     )
-    return Begun(order, show_message(before), show_message(answer))
+    return Begun(answer.pk, show_message(before), show_message(answer), order)
+
+
+def _sent_before(conversation: Conversation, client_id: str) -> Begun | None:
+    messages = Message.objects.filter(conversation=conversation)
+    sent = messages.filter(client_id=client_id).first()
+    if sent is None:
+        return None
+    answer = messages.get(position=sent.position + 1)
+    return Begun(answer.pk, show_message(sent), show_message(answer), None)
 
 
 def _opened_stream(conversation: Conversation, answer: Message) -> AnswerKey:

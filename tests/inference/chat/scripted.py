@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any, cast
+from uuid import uuid4
 
 from asgiref.testing import ApplicationCommunicator
 
@@ -144,14 +145,21 @@ class BrowserSocket:
 
 async def ask(socket: BrowserSocket, content: str = "How many blackbirds?") -> str:
     """Send a message; answers the id of the answer to come."""
-    await socket.say(type="send", content=content, client_id="c1")
+    started = await sent(socket, content, uuid4().hex)
+    assert (started["state"], started["content"]) == ("streaming", "")
+    return str(started["id"])
+
+
+async def sent(socket: BrowserSocket, content: str, client_id: str) -> dict[str, Any]:
+    """Send a message under a name; answers the answer to it, as it is when it is confirmed."""
+    await socket.say(type="send", content=content, client_id=client_id)
     created = await socket.hear()
     assert created["type"] == "message.created", created
-    assert (created["message"]["content"], created["client_id"]) == (content, "c1")
+    assert (created["message"]["content"], created["client_id"]) == (content, client_id)
     started = await socket.hear()
     assert started["type"] == "message.started"
-    assert (started["message"]["state"], started["message"]["content"]) == ("streaming", "")
-    return str(started["message"]["id"])
+    message: dict[str, Any] = started["message"]
+    return message
 
 
 def text_of(frames: list[dict[str, Any]]) -> str:

@@ -204,7 +204,8 @@ async def test_two_messages_at_the_same_moment_make_one_answer(
     conversation = await chat.begin(owner, deployed)
     chat.gateway.held = True
     sockets = [await chat.talk(owner, conversation) for _ in range(4)]
-    await asyncio.gather(*[socket.say(type="send", content="Now!", client_id="x") for socket in sockets])
+    said = [socket.say(type="send", content="Now!", client_id=f"{n}") for n, socket in enumerate(sockets)]
+    await asyncio.gather(*said)
     kinds = [(await socket.hear())["type"] for socket in sockets]
     assert sorted(kinds) == ["error", "error", "error", "message.created"]
     chat.gateway.let(10)
@@ -220,6 +221,7 @@ BAD_FRAMES = [
     ('{"type": "send", "content": 7}', "invalid_request"),
     ('{"type": "send", "content": "a\\u0000b"}', "invalid_request"),
     ('{"type": "send", "content": "a", "client_id": 5}', "invalid_request"),
+    ('{"type": "send", "content": "a", "client_id": "\\u0000"}', "invalid_request"),
     ('{"type": "send", "content": "' + "x" * 32_001 + '"}', "string_above_max_length"),
     ('{"type": "send", "content": "' + "x" * 300_000 + '"}', "payload_too_large"),
     ('{"type": "stop"}', "invalid_request"),

@@ -6,7 +6,7 @@ import pytest
 
 from inference.chat import following, generation
 from tests.cast import Person
-from tests.inference.chat.scripted import ask, text_of
+from tests.inference.chat.scripted import ask, sent, text_of
 
 
 async def test_an_answer_written_between_two_looks_is_streamed_too(
@@ -61,3 +61,30 @@ async def test_an_answer_longer_than_is_accepted_ends_with_what_came(
     assert error["error"]["code"] == "answer_too_long"
     assert finished["message"]["state"] == "failed"
     assert finished["message"]["content"] == "é" * 120_000
+
+
+async def test_a_message_sent_again_because_its_confirmation_was_lost_is_there_once(
+    owner: Person, deployed: str, chat: Any
+) -> None:
+    conversation = await chat.begin(owner, deployed)
+    chat.gateway.held = True
+    first = await chat.talk(owner, conversation)
+    answer = (await sent(first, "How many?", "mine"))["id"]
+    chat.gateway.let(3)
+    assert text_of([await first.hear() for _ in range(3)]) == "Four and twenty"
+    await first.leave()
+    chat.sockets.remove(first)
+    again = await chat.talk(owner, conversation)
+    told = await sent(again, "How many?", "mine")
+    assert (told["id"], told["state"]) == (answer, "streaming")
+    chat.gateway.let(10)
+    frames = await again.hear_until("message.finished")
+    assert text_of(frames) == "".join(chat.gateway.words)
+    # And once more when all is over.
+    late = await chat.talk(owner, conversation)
+    told = await sent(late, "How many?", "mine")
+    assert (told["id"], told["state"]) == (answer, "complete")
+    assert (await late.hear_until("message.finished"))[-1]["message"]["id"] == answer
+    shown = (await chat.rest(owner, "get", f"/api/v1/conversations/{conversation}")).json()["messages"]
+    assert [one["role"] for one in shown] == ["user", "assistant"]
+    assert len(chat.gateway.asked) == 1
