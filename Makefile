@@ -7,9 +7,9 @@ PYTHON := $(or $(PYTHON),python3)
 INSTALL := $(PYTHON) -I platform/config/onemachine/install.py
 BIN := .venv/bin
 
-.PHONY: up down status console environment check-console browser api check lint types contracts unit test test-all bench lock clean
+.PHONY: up down status console environment check-console browser clients api check lint types contracts unit test test-all bench lock clean
 
-up down status console environment check-console browser:
+up down status console environment check-console browser clients:
 	@$(INSTALL) $@
 
 # Two at a time: the type checker and the tests each keep one core busy.
@@ -32,10 +32,10 @@ unit: environment
 # Three processes share the tests, each with services of its own: alone, one leaves half of two cores idle.
 SIDE_BY_SIDE := -n 3 --dist loadscope --no-loadscope-reorder
 
-test: console browser
+test: console browser clients
 	$(BIN)/pytest -q $(SIDE_BY_SIDE) -m "not slow and not gpu"
 
-test-all: console browser
+test-all: console browser clients
 	$(BIN)/pytest -q $(SIDE_BY_SIDE) -m "not gpu"
 
 bench: console
@@ -55,5 +55,5 @@ lock: environment
 	$(BIN)/python locks/make_locks.py
 
 clean:
-	rm -rf .venv frontend/node_modules frontend/dist tests/e2e/browser/node_modules
+	rm -rf .venv frontend/node_modules frontend/dist tests/e2e/*/node_modules tests/e2e/*/*/node_modules
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
