@@ -91,14 +91,18 @@ class Witness:
 
 def told(answer: Answer) -> Iterator[tuple[str, str, Any]]:
     """Each document of an answer, with the specification and the schema that it is held to."""
-    native = answer.path.startswith("/tgi/") and not _OF_TGI.match(answer.path)
+    of_tgi = answer.path.startswith("/tgi/")
+    native = of_tgi and not _OF_TGI.match(answer.path)
     if answer.streamed:
         for event in answer.events():
-            yield (_native_event if native else _event)(answer.path, event)
+            if "error" in event:
+                yield "tgi" if of_tgi else "openai", "ErrorResponse", event
+            else:
+                yield (_native_event if native else _event)(answer.path, event)
     elif answer.ended and answer.body:
         document = json.loads(answer.body)
         if answer.status >= 400:
-            yield "tgi" if native else "openai", "ErrorResponse", document
+            yield "tgi" if of_tgi else "openai", "ErrorResponse", document
         elif native:
             yield from _native(answer.path, document)
         else:
@@ -123,8 +127,6 @@ def _native_endpoint(path: str) -> str:
 
 
 def _native_event(path: str, event: Any) -> tuple[str, str, Any]:
-    if "error" in event:
-        return "tgi", "ErrorResponse", event
     return "tgi", TGI[_native_endpoint(path)][1], event
 
 
@@ -132,8 +134,6 @@ def _event(path: str, event: Any) -> tuple[str, str, Any]:
     path = _openai_path(path)
     if path == "/v1/responses":
         return "openai", event_schemas()[event["type"]], event
-    if "error" in event:
-        return "openai", "ErrorResponse", event
     if path == "/v1/completions":
         # OpenAI's own streams have null there until the last chunk; the schema is that of whole answers.
         for choice in event["choices"]:

@@ -35,6 +35,12 @@ class TestUnits(ChatModelUnitTests):
     def chat_model_params(self) -> dict[str, Any]:
         return MODEL
 
+    @property
+    def init_from_env_params(self) -> tuple[dict[str, str], dict[str, Any], dict[str, str]]:
+        told = {"OPENAI_API_KEY": MODEL["api_key"], "OPENAI_API_BASE": MODEL["base_url"]}
+        expected = {"openai_api_key": MODEL["api_key"], "openai_api_base": MODEL["base_url"]}
+        return told, {"model": "support"}, expected
+
     @pytest.mark.xfail(reason="It compares with a recording that each integration keeps of itself.")
     def test_serdes(self, *given: Any) -> None:
         super().test_serdes(*given)

@@ -12,9 +12,10 @@ GREETING = "Hello world!"
 KINDS = {"chat": "", "completion": "  completion: true\n", "responses": "  responses: true\n"}
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A user's folder that knows the model under three names."""
+    tmp_path = tmp_path_factory.mktemp("llm")
     (tmp_path / "extra-openai-models.yaml").write_text(
         "".join(
             f"- model_id: {name}\n  model_name: support\n  api_base: {os.environ['BASE_URL']}\n"
