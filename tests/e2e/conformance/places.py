@@ -18,14 +18,12 @@ MODEL = "support"
 
 
 @dataclass(frozen=True)
-class Place:
-    """What a client has to know, and what was said to it."""
+class Address:
+    """What a client has to know."""
 
     url: str
     api_key: str
-    witness: Witness
-    publish: Callable[..., None]
-    model: str = MODEL
+    model: str
 
     @property
     def v1(self) -> str:
@@ -36,6 +34,14 @@ class Place:
     def tgi(self) -> str:
         """The base address of TGI's API for the model."""
         return f"{self.url}/tgi/{self.model}"
+
+
+@dataclass(frozen=True)
+class Place(Address):
+    """A gateway of our own: what it said to its clients, and how its tenant is limited."""
+
+    witness: Witness
+    publish: Callable[..., None]
 
     def limits(self, **limits: int) -> None:
         """Publish these limits of the organization in place of all others."""
@@ -58,7 +64,7 @@ async def _standing(
         portal.call(publisher.limits, tenant, *limits)
 
     async with served(witness) as url:
-        yield Place(url, tenant.secret, witness, limit)
+        yield Place(url, tenant.secret, MODEL, witness, limit)
     await valkey.aclose()
 
 

@@ -7,10 +7,10 @@ import { generateObject, generateText, streamText } from "ai";
 import OpenAI from "openai";
 import { z } from "zod";
 
-const { BASE_URL: baseURL, API_KEY: apiKey } = process.env;
+const { BASE_URL: baseURL, API_KEY: apiKey, MODEL: name } = process.env;
 const client = new OpenAI({ baseURL, apiKey, maxRetries: 0 });
-const model = createOpenAICompatible({ name: "loomworks", baseURL, apiKey, supportsStructuredOutputs: true })("support");
-const asked = { model: "support", messages: [{ role: "user", content: "Hi" }], temperature: 0, max_tokens: 12 };
+const model = createOpenAICompatible({ name: "loomworks", baseURL, apiKey, supportsStructuredOutputs: true })(name);
+const asked = { model: name, messages: [{ role: "user", content: "Hi" }], temperature: 0, max_tokens: 12 };
 
 test("OpenAI's client hears the same whole and streamed", async () => {
   const whole = (await client.chat.completions.create(asked)).choices[0].message.content;
