@@ -7,9 +7,9 @@ PYTHON := $(or $(PYTHON),python3)
 INSTALL := $(PYTHON) -I platform/config/onemachine/install.py
 BIN := .venv/bin
 
-.PHONY: up down status console environment check-console browser clients api check lint types contracts unit test test-all bench lock clean
+.PHONY: up down status console environment check-console browser clients peers api check lint types contracts unit test test-all bench lock clean
 
-up down status console environment check-console browser clients:
+up down status console environment check-console browser clients peers:
 	@$(INSTALL) $@
 
 # Two at a time: the type checker and the tests each keep one core busy.
@@ -38,12 +38,12 @@ test: console browser clients
 test-all: console browser clients
 	$(BIN)/pytest -q $(SIDE_BY_SIDE) -m "not gpu"
 
-bench: console
+bench: console peers
 	$(BIN)/python -m tests.benchmarks
 
 # One of them: `make bench-stack`, `make bench-gateway`, `make bench-routing`, `make bench-cache`,
 # `make bench-streams`, `make bench-trust`, `make bench-access`, `make bench-usage`.
-bench-%: console
+bench-%: console peers
 	$(BIN)/python -m tests.benchmarks.$*
 
 # The API's description from the code, and the console's types from that.

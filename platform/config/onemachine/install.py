@@ -23,9 +23,8 @@ BOOTSTRAP = VENV / "bootstrap"
 LOCKS = ROOT / "locks"
 FRONTEND = ROOT / "frontend"
 BROWSER = ROOT / "tests" / "e2e" / "browser"
-# Clients of other people that the tests drive, in environments of their own.
+# Clients of other people that the tests drive.
 NODE_CLIENTS = ROOT / "tests" / "e2e" / "conformance" / "node"
-PYTHON_CLIENTS = VENV / "clients"
 OLDEST_PYTHON = (3, 11)
 OLDEST_NODE = 22
 TORCH_LINKS = "https://download.pytorch.org/whl/cpu/torch/"
@@ -307,17 +306,20 @@ def install_node_clients() -> None:
     npm_install(NODE_CLIENTS, "Installing the tests' clients for Node")
 
 
-def install_python_clients() -> Path:
-    """Clients for Python whose requirements are not the platform's; the environment's own Python."""
-    lock, python = LOCKS / "clients.txt", PYTHON_CLIENTS / "bin" / "python"
-    stamp = PYTHON_CLIENTS / "installed-from"
+def install_apart(name: str) -> Path:
+    """Packages whose requirements are not the platform's; the Python of an environment of their own.
+
+    `clients` are driven by the tests, with `peers` the benchmarks compare.
+    """
+    lock, folder = LOCKS / f"{name}.txt", VENV / name
+    python, stamp = folder / "bin" / "python", folder / "installed-from"
     expected = fingerprint([lock], sys.version, str(ROOT))
     if is_current(stamp, expected):
         return python
-    say("Installing the tests' clients for Python…")
-    shutil.rmtree(PYTHON_CLIENTS, ignore_errors=True)
-    run([sys.executable, "-m", "venv", "--without-pip", str(PYTHON_CLIENTS)], what="Making the environment")
-    install_packages(python, [lock], what="Installing the tests' clients")
+    say(f"Installing the {name} of the tests…")
+    shutil.rmtree(folder, ignore_errors=True)
+    run([sys.executable, "-m", "venv", "--without-pip", str(folder)], what="Making the environment")
+    install_packages(python, [lock], what=f"Installing the {name} of the tests")
     stamp.write_text(expected)
     return python
 
@@ -348,7 +350,9 @@ def main(command: str) -> None:
         install_browser()
     elif command == "clients":
         install_node_clients()
-        install_python_clients()
+        install_apart("clients")
+    elif command == "peers":
+        install_apart("peers")
     if command in PLATFORM_COMMANDS:
         os.execv(PYTHON, [str(PYTHON), "-m", "config.onemachine", command])  # noqa: S606
 
