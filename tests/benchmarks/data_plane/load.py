@@ -93,7 +93,7 @@ async def streams(way: Way, *, at_once: int) -> Streamed:
             now = time.perf_counter()
             lines = (came + part).split(b"\n")
             came = lines.pop()
-            said = sum(b"tok" in line for line in lines)
+            said = sum(b"word" in line for line in lines)
             chunks += said
             times += [now] * said
         connection.release()

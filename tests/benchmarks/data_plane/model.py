@@ -1,7 +1,7 @@
 """A model server that streams: so many chunks, one every so many seconds, in OpenAI's words.
 
-`python -m tests.benchmarks.data_plane.model PORT CHUNKS SECONDS`. It counts nothing, checks nothing, and answers
-at once who wants no stream.
+`python -m tests.benchmarks.data_plane.model PORT CHUNKS SECONDS`. It counts nothing and checks nothing; who
+wants no stream is answered at once.
 """
 
 import asyncio
@@ -36,10 +36,14 @@ def _chunk(payload: bytes) -> bytes:
 
 
 def _choice(path: bytes, text: bytes, reason: bytes) -> bytes:
-    said = b'"delta":{"content":"%b"}' % text if path == CHAT else b'"text":"%b"' % text
-    kind = b"chat.completion.chunk" if path == CHAT else b"text_completion"
-    head = b'{"id":"chatcmpl-1","object":"%b","created":1,"model":"%b",' % (kind, MODEL.encode())
-    return head + b'"choices":[{"index":0,%b,"finish_reason":%b}]' % (said, reason)
+    """A chunk without its end. A completion names no model: the gateway would hold it to the deployment's."""
+    if path == CHAT:
+        head = b'"object":"chat.completion.chunk","model":"%b",' % MODEL.encode()
+        said = b'"delta":{"content":"%b"}' % text
+    else:
+        head, said = b'"object":"text_completion",', b'"text":"%b"' % text
+    choice = b'"choices":[{"index":0,%b,"finish_reason":%b}]' % (said, reason)
+    return b'{"id":"chatcmpl-1","created":1,' + head + choice
 
 
 class Server(asyncio.Protocol):
@@ -76,7 +80,7 @@ class Server(asyncio.Protocol):
         if number == 0:
             self._transport.write(_HEAD)
         if number < self._chunks:
-            self._transport.write(_chunk(_choice(path, b"tok%d " % number, b"null") + b"}"))
+            self._transport.write(_chunk(_choice(path, b"word%d " % number, b"null") + b"}"))
             asyncio.get_running_loop().call_later(self._seconds, self._stream, path, number + 1)
             return
         usage = _USAGE % (self._chunks, self._chunks + 10)
