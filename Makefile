@@ -7,9 +7,9 @@ PYTHON := $(or $(PYTHON),python3)
 INSTALL := $(PYTHON) -I platform/config/onemachine/install.py
 BIN := .venv/bin
 
-.PHONY: up down status console environment check-console browser api check lint types contracts unit test test-all bench lock clean
+.PHONY: up down status console environment check-console browser clients peers api check lint types contracts unit test test-all bench lock clean
 
-up down status console environment check-console browser:
+up down status console environment check-console browser clients peers:
 	@$(INSTALL) $@
 
 # Two at a time: the type checker and the tests each keep one core busy.
@@ -32,18 +32,18 @@ unit: environment
 # Three processes share the tests, each with services of its own: alone, one leaves half of two cores idle.
 SIDE_BY_SIDE := -n 3 --dist loadscope --no-loadscope-reorder
 
-test: console browser
+test: console browser clients
 	$(BIN)/pytest -q $(SIDE_BY_SIDE) -m "not slow and not gpu"
 
-test-all: console browser
+test-all: console browser clients
 	$(BIN)/pytest -q $(SIDE_BY_SIDE) -m "not gpu"
 
-bench: console
+bench: console peers
 	$(BIN)/python -m tests.benchmarks
 
 # One of them: `make bench-stack`, `make bench-gateway`, `make bench-routing`, `make bench-cache`,
 # `make bench-streams`, `make bench-trust`, `make bench-access`, `make bench-usage`.
-bench-%: console
+bench-%: console peers
 	$(BIN)/python -m tests.benchmarks.$*
 
 # The API's description from the code, and the console's types from that.
@@ -55,5 +55,5 @@ lock: environment
 	$(BIN)/python locks/make_locks.py
 
 clean:
-	rm -rf .venv frontend/node_modules frontend/dist tests/e2e/browser/node_modules
+	rm -rf .venv frontend/node_modules frontend/dist tests/e2e/*/node_modules tests/e2e/*/*/node_modules
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

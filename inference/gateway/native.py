@@ -1,4 +1,7 @@
-"""Text Generation Inference's own API, for the deployment that the path names: `/tgi/{model}/…`."""
+"""Text Generation Inference's API, for the deployment that the path names: `/tgi/{model}/…`.
+
+It has OpenAI's two addresses too, at `/tgi/{model}/v1/…`, since TGI's clients ask there for chats.
+"""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -11,17 +14,22 @@ from inference.gateway.authentication import Authenticator, identified, must
 from inference.gateway.completion import Completer
 from inference.gateway.contract import GatewayConfig, GenerationRequest, Principal
 from inference.gateway.entries import Deployment
-from inference.gateway.faults import MethodNotAllowed, UnknownRoute
+from inference.gateway.faults import InvalidValue, MethodNotAllowed, UnknownRoute
 from inference.gateway.http import Exchange
 from inference.gateway.native_rendering import NativeDialect
 from inference.gateway.native_requests import MAX_BEST_OF, native_request_of
 from inference.gateway.parameters import MAX_STOPS, document_of
 from inference.gateway.prompts import chat_prompt
+from inference.gateway.rendering import ChatDialect
 from inference.gateway.requests import chat_request_of
 from inference.gateway.surfaces import GenerationSurface
+from inference.gateway.text_rendering import TextDialect
+from inference.gateway.text_requests import completion_request_of
 
 PREFIX = "/tgi"
 _VERSION = "3.3.7"
+# What TGI's own clients call the model where they are not told a name.
+_UNNAMED = frozenset({None, "tgi", "dummy"})
 
 _Serve = Callable[[Exchange, Principal, Deployment], Awaitable[None]]
 
@@ -45,6 +53,8 @@ class NativeSurface:
             "generate_stream": ("POST", self._stream),
             "tokenize": ("POST", self._tokenize),
             "chat_tokenize": ("POST", self._chat_tokenize),
+            "v1/chat/completions": ("POST", self._chat),
+            "v1/completions": ("POST", self._text),
             "info": ("GET", self._info),
             "health": ("GET", self._health),
         }
@@ -62,9 +72,9 @@ class NativeSurface:
 
     def _place(self, exchange: Exchange) -> tuple[str, str]:
         """The model and the endpoint. A slash within a model's name is best written `%2F`."""
-        parts = exchange.raw_path.decode("latin-1").removeprefix(f"{PREFIX}/").rstrip("/").split("/")
-        endpoint = parts.pop() if len(parts) > 1 and parts[-1] in self._routes else ""
-        model = "/".join(unquote(part) for part in parts)
+        path = exchange.raw_path.decode("latin-1").removeprefix(f"{PREFIX}/").rstrip("/")
+        endpoint = next((one for one in self._routes if one and path.endswith(f"/{one}")), "")
+        model = "/".join(unquote(part) for part in path.removesuffix(f"/{endpoint}").split("/"))
         if not model:
             raise UnknownRoute(f"Invalid URL ({exchange.method} {exchange.path[:128]})")
         return model, endpoint
@@ -95,6 +105,16 @@ class NativeSurface:
         request = _request(document, deployment, stream=streams)
         dialect = NativeDialect(as_list=streams is None, planned_ms=exchange.elapsed_ms)
         await self._generation.generate(exchange, principal, request, dialect)
+
+    async def _chat(self, exchange: Exchange, principal: Principal, deployment: Deployment) -> None:
+        document = document_of(await exchange.body(self._config))
+        request = chat_request_of(_named(document, deployment))
+        await self._generation.generate(exchange, principal, request, ChatDialect())
+
+    async def _text(self, exchange: Exchange, principal: Principal, deployment: Deployment) -> None:
+        document = document_of(await exchange.body(self._config))
+        request = completion_request_of(_named(document, deployment))
+        await self._generation.generate(exchange, principal, request, TextDialect())
 
     async def _tokenize(self, exchange: Exchange, principal: Principal, deployment: Deployment) -> None:
         document = document_of(await exchange.body(self._config))
@@ -140,6 +160,17 @@ def _request(document: dict[str, Any], deployment: Deployment, *, stream: bool |
         stream=stream,
         answers_to=lambda adapter: adapter in {deployment.adapter_id, deployment.alias},
     )
+
+
+def _named(document: dict[str, Any], deployment: Deployment) -> dict[str, Any]:
+    """A request in OpenAI's words, to the deployment of the path. Raises `InvalidValue` for another model."""
+    named = document.get("model")
+    if named not in (*_UNNAMED, deployment.adapter_id, deployment.alias):
+        raise InvalidValue(
+            "Invalid value for 'model': the model is chosen by the path of the request; leave it out.",
+            param="model",
+        )
+    return document | {"model": deployment.alias}
 
 
 def _shown(places: list[TokenPlace]) -> list[dict[str, Any]]:

@@ -109,27 +109,37 @@ def stream_options(value: object, param: str) -> bool:
     return options.get("include_usage") is True
 
 
+# The forms of `response_format`, and where each says what it wants.
+_FORMATS = {
+    "text": "type",
+    "json_object": "value",
+    "json_schema": "json_schema",
+    "json": "value",
+    "regex": "value",
+}
+
+
 def response_format(value: object, param: str) -> Grammar | None:
-    """OpenAI's forms, and TGI's `{"type": "regex", "value": …}`."""
+    """OpenAI's forms, and TGI's: `json`, `json_object` and `regex` with a `value`."""
     wanted = checks.mapping(value, param)
     kind = wanted.get("type")
+    if not isinstance(kind, str) or kind not in _FORMATS:
+        supported = ", ".join(f"'{name}'" for name in _FORMATS)
+        raise InvalidValue(
+            f"Invalid value for '{param}.type'. Supported values are: {supported}.", param=f"{param}.type"
+        )
+    for name in wanted.keys() - {"type", _FORMATS[kind]}:
+        raise UnknownParameter(f"Unknown parameter: '{param}.{name[:64]}'.", param=f"{param}.{name[:64]}")
+    given, place = wanted.get(_FORMATS[kind]), f"{param}.{_FORMATS[kind]}"
     if kind == "text":
         return None
-    if kind == "json_object":
-        return Grammar("json_object")
     if kind == "regex":
-        return Grammar("regex", pattern=pattern(wanted.get("value"), f"{param}.value"))
-    if kind != "json_schema":
-        raise InvalidValue(
-            f"Invalid value for '{param}.type'. Supported values are: 'text', 'json_object', 'json_schema', "
-            "'regex'.",
-            param=f"{param}.type",
-        )
-    place = f"{param}.json_schema"
-    return Grammar(
-        "json",
-        schema=schema(checks.mapping(wanted.get("json_schema"), place).get("schema"), f"{place}.schema"),
-    )
+        return Grammar("regex", pattern=pattern(given, place))
+    if kind == "json_schema":
+        given, place = checks.mapping(given, place).get("schema"), f"{place}.schema"
+    elif kind == "json_object" and given is None:
+        return Grammar("json_object")
+    return Grammar("json", schema=schema(given, place))
 
 
 def schema(value: object, param: str) -> dict[str, object]:

@@ -27,6 +27,8 @@ _TABLE = Table(
         "logprobs": ("logprobs", checks.boolean),
         "top_logprobs": ("top_logprobs", checks.integer(0, 20)),
         "response_format": ("grammar", response_format),
+        # No parameter of OpenAI's, but of TGI's clients and of most model servers.
+        "repetition_penalty": ("repetition_penalty", checks.above_zero(100)),
         "tools": ("tools", read_definitions),
     },
     harmless={

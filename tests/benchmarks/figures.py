@@ -31,19 +31,27 @@ def at_most(name: str, value: float, unit: str, limit: float) -> Figure:
 
 def against(name: str, value: float, unit: str, *, peer: str, peer_value: float) -> Figure:
     """A figure beside its peer's of the same run."""
-    return Figure(name, value, unit, peer, peer_value, value / peer_value if peer_value else None)
+    return Figure(name, value, unit, peer, peer_value, _ratio(value, peer_value))
 
 
 def at_least_of(name: str, value: float, unit: str, *, peer: str, peer_value: float, share: float) -> Figure:
     """A figure that is to reach a share of its peer's of the same run."""
-    ratio = value / peer_value
-    return Figure(name, value, unit, peer, peer_value, ratio, f">= {share:g} of the peer", ratio >= share)
+    met = value >= peer_value * share
+    return Figure(
+        name, value, unit, peer, peer_value, _ratio(value, peer_value), f">= {share:g} of the peer", met
+    )
 
 
 def at_most_of(name: str, value: float, unit: str, *, peer: str, peer_value: float, share: float) -> Figure:
     """A figure that is not to exceed a share of its peer's of the same run."""
-    ratio = value / peer_value
-    return Figure(name, value, unit, peer, peer_value, ratio, f"<= {share:g} of the peer", ratio <= share)
+    met = value <= peer_value * share
+    return Figure(
+        name, value, unit, peer, peer_value, _ratio(value, peer_value), f"<= {share:g} of the peer", met
+    )
+
+
+def _ratio(value: float, peer_value: float) -> float | None:
+    return value / peer_value if peer_value else None
 
 
 def keep(name: str, figures: Sequence[Figure]) -> None:

@@ -1,185 +1,185 @@
-"""What the gateway costs: CPU time per request and per chunk, and latency added to a scripted model server.
+"""What the gateway costs beside nginx, a bare proxy in Python, vLLM's router and LiteLLM.
 
-CPU time is read from /proc, so that a busy machine does not blur it. `python -m tests.benchmarks.gateway`.
+All are asked in turn over the same models, so that what else the machine does meets all alike; each figure is
+the median of its rounds. CPU time is that of a way's own processes. It needs `nginx` and `wrk`.
+`python -m tests.benchmarks.gateway`.
 """
 
 import asyncio
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-import orjson
-from redis.asyncio import Redis
+from tests.benchmarks.data_plane.load import Answered, Streamed, answers, streams
+from tests.benchmarks.data_plane.peers import Missing, Way, Ways
+from tests.benchmarks.figures import Figure, against, at_least_of, at_most_of, keep
 
-from inference.backends.http11 import Pool
-from tests.benchmarks.figures import Figure, against, at_most, keep
-from tests.inference.gateway.house import PEPPER, Publisher, Tenant, ValkeyServer, deployment, free_port
-
-GOAL_CPU_US = 310.0
 ROUNDS = 5
-_FAKE = """
-import asyncio, uvloop
-from tests.inference.gateway.fake_tgi import FakeTgi, Script
-async def main():
-    async with FakeTgi() as tgi:
-        tgi.script = Script(tokens=["tok "] * {tokens})
-        await asyncio.Event().wait()
-uvloop.run(main())
-"""
+SECONDS = 2.0
+AT_ONCE = (1, 32)
+FRONTIER = (1, 2, 4, 8, 16, 32, 64)
+WITHIN_MS = (10.0, 50.0)
+STREAMS, CHUNKS, CHUNK_SECONDS = 32, 64, 0.02
+WARM_SECONDS = 1.0
+Figures = list[Figure]
+Measured = TypeVar("Measured")
 
 
-@dataclass(frozen=True)
-class Load:
-    """So many requests, so many at a time."""
-
-    requests: int
-    concurrency: int
-    stream: bool
+def median(rounds: Sequence[Measured], of: Callable[[Measured], float]) -> float:
+    """The median of one thing over the rounds."""
+    return statistics.median(of(one) for one in rounds)
 
 
-@dataclass(frozen=True)
-class Measured:
-    """Microseconds of CPU per request, milliseconds at the median, requests per second."""
-
-    cpu_us: float
-    p50_ms: float
-    rate: float
-
-
-def cpu_seconds(pid: int) -> float:
-    """CPU time of all threads, by the scheduler's own nanoseconds: ticks are too coarse for short bursts."""
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
-
-
-async def drive(pool: Pool, path: str, body: bytes, load: Load, pid: int) -> Measured:
-    """Send the load; every answer is read whole and must be a 200."""
-    times: list[float] = []
-    left = iter(range(load.requests))
-
-    async def worker() -> None:
-        for _ in left:
-            began = time.perf_counter()
-            connection = await pool.post(path, body, timeout_seconds=30)
-            assert connection.status == 200, connection.status
-            while await connection.read(30):
-                pass
-            connection.release()
-            times.append(time.perf_counter() - began)
-
-    cpu, began = cpu_seconds(pid), time.perf_counter()
-    await asyncio.gather(*(worker() for _ in range(load.concurrency)))
-    seconds, cpu = time.perf_counter() - began, cpu_seconds(pid) - cpu
-    return Measured(cpu / load.requests * 1e6, statistics.median(times) * 1e3, load.requests / seconds)
-
-
-def spawn(stack: ExitStack, *arguments: str, **environment: str) -> int:
-    process = subprocess.Popen(
-        [sys.executable, *arguments], env=os.environ | environment, stdout=subprocess.DEVNULL
-    )
-    stack.callback(process.wait)
-    stack.callback(process.terminate)
-    return process.pid
-
-
-async def until_up(pool: Pool, path: str) -> None:
-    for _ in range(400):
-        try:
-            connection = await pool.post(path, b"{}", timeout_seconds=1)
-        except Exception:
-            await asyncio.sleep(0.05)
-        else:
-            connection.abort()
-            return
-    raise TimeoutError(path)
-
-
-async def measure(
-    stack: ExitStack, folder: Path, *, tokens: int, loads: dict[str, Load]
-) -> dict[str, Measured]:
-    """The median round of each load, through the gateway and directly."""
-    server = ValkeyServer(folder)
-    server.start()
-    stack.callback(server.stop)
-    fake_port, port, tenant = free_port(), free_port(), Tenant.new()
-    fake = spawn(stack, "-c", _FAKE.format(tokens=tokens), FAKE_PORT=str(fake_port))
-    valkey: Redis = Redis.from_url(server.url)
-    publisher = Publisher(valkey)
-    await publisher.key(tenant)
-    await publisher.project(tenant, deployment(f"http://127.0.0.1:{fake_port}"))
-    await publisher.ready()
-    gateway = spawn(
-        stack,
-        *("-m", "inference.gateway", "--port", str(port)),
-        VALKEY_URL=server.url,
-        API_KEY_PEPPER=PEPPER.hex(),
-        POD_KEY="pod",
-        SPOOL_DIR=str(folder / "spool"),
-    )
-    through = Pool(f"http://127.0.0.1:{port}", bearer=tenant.secret, connect_seconds=5)
-    direct = Pool(f"http://127.0.0.1:{fake_port}", bearer="pod", connect_seconds=5)
-    await until_up(direct, "/tokenize")
-    await until_up(through, "/readyz")
-    results: dict[str, list[Measured]] = {}
-    sent = 0
+def whole_answers(ways: Sequence[Way], folder: Path) -> Figures:
+    """CPU time of an answer, one at a time and many at once."""
+    found: dict[tuple[str, int], list[Answered]] = {}
+    for way in ways:
+        answers(way, folder, at_once=AT_ONCE[-1], seconds=WARM_SECONDS)
     for _ in range(ROUNDS):
-        for name, load in loads.items():
-            chat: dict[str, Any] = {
-                "model": "support",
-                "messages": [{"role": "user", "content": "Hello there"}],
-            }
-            own = orjson.dumps(chat | {"stream": load.stream})
-            results.setdefault(name, []).append(
-                await drive(through, "/v1/chat/completions", own, load, gateway)
+        for way in ways:
+            for at_once in AT_ONCE:
+                told = answers(way, folder, at_once=at_once, seconds=SECONDS)
+                found.setdefault((way.name, at_once), []).append(told)
+    figures = []
+    for at_once in AT_ONCE:
+        costs = {way.name: median(found[way.name, at_once], lambda one: one.cpu_us) for way in ways}
+        name, ours = f"processor time of a request, {at_once} at once", costs["gateway"]
+        of = {peer: {"peer": peer, "peer_value": costs[peer]} for peer in costs}
+        figures += [
+            at_most_of(name, ours, "us", **of["LiteLLM"], share=1 / 20),
+            at_most_of(name, ours, "us", **of["floor"], share=3),
+            against(name, ours, "us", **of["vllm-router"]),
+            against(name, ours, "us", **of["nginx"]),
+        ]
+        times = {way.name: median(found[way.name, at_once], lambda one: one.p50_ms) for way in ways}
+        added = {name: one - times["direct"] for name, one in times.items()}
+        figures.append(
+            against(
+                f"time added to an answer, {at_once} at once",
+                *(added["gateway"], "ms"),
+                peer="LiteLLM",
+                peer_value=added["LiteLLM"],
             )
-            sent += load.requests
-            native = orjson.dumps({"inputs": "Hello there", "parameters": {"max_new_tokens": 256}})
-            results.setdefault(f"direct {name}", []).append(
-                await drive(direct, "/generate_stream", native, load, fake)
-            )
-    await asyncio.sleep(1)
-    recorded = await valkey.xlen("lw:usage")
-    assert recorded == sent, f"{recorded} usage records for {sent} requests"
-    await valkey.aclose()
-    await through.aclose()
-    await direct.aclose()
-    return {name: sorted(rounds, key=lambda one: one.cpu_us)[ROUNDS // 2] for name, rounds in results.items()}
+        )
+    return figures
 
 
-def beside(name: str, value: float, unit: str, direct: float) -> Figure:
-    """A figure beside what the same client measured without the gateway."""
-    return against(name, value, unit, peer="direct", peer_value=direct)
+def frontier(ways: Sequence[Way], folder: Path) -> Figures:
+    """The most answers a second while the 99th of a hundred stays within a time."""
+    best = {(way.name, within): 0.0 for way in ways for within in WITHIN_MS}
+    for at_once in FRONTIER:
+        for way in ways:
+            told = answers(way, folder, at_once=at_once, seconds=SECONDS)
+            for within in WITHIN_MS:
+                if told.p99_ms <= within:
+                    best[way.name, within] = max(best[way.name, within], told.rate)
+    figures = []
+    for within in WITHIN_MS:
+        name, ours = f"answers a second, the 99th within {within:g} ms", best["gateway", within]
+        floor, litellm = best["floor", within], best["LiteLLM", within]
+        figures.append(at_least_of(name, ours, "1/s", peer="floor", peer_value=floor, share=0.4))
+        figures.append(against(name, ours, "1/s", peer="LiteLLM", peer_value=litellm))
+    return figures
 
 
-async def figures() -> list[Figure]:
-    """Whole answers of a few tokens and long streams, one at a time and many at once."""
-    short = {"whole c=1": Load(1000, 1, False), "whole c=32": Load(3000, 32, False)}
-    long = {"stream c=1": Load(150, 1, True), "stream c=32": Load(300, 32, True)}
-    found: list[Figure] = []
-    for tokens, loads in ((4, short), (64, long)):
-        with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
-            results = await measure(stack, Path(folder), tokens=tokens, loads=loads)
-        for name in loads:
-            one, direct = results[name], results[f"direct {name}"]
-            if tokens == 64:
-                found.append(Figure(f"gateway cpu per chunk, {name}", one.cpu_us / 66, "us"))
-            else:
-                found.append(at_most(f"gateway cpu per request, {name}", one.cpu_us, "us", GOAL_CPU_US))
-            found.append(beside(f"rate, {name}", one.rate, "1/s", direct.rate))
-            found.append(beside(f"p50, {name}", one.p50_ms, "ms", direct.p50_ms))
+async def streamed(ways: Sequence[Way]) -> Figures:
+    """CPU time of a chunk, time to the first one, gaps between them."""
+    found: dict[str, list[Streamed]] = {}
+    for _ in range(ROUNDS):
+        for way in ways:
+            found.setdefault(way.name, []).append(await streams(way, at_once=STREAMS))
+    costs = {name: median(rounds, lambda one: one.cpu_us) for name, rounds in found.items()}
+    first = {name: median(rounds, lambda one: one.first_ms) for name, rounds in found.items()}
+    added = {name: one - first["direct"] for name, one in first.items()}
+    gaps = {name: median(rounds, lambda one: one.gap_p99_ms) for name, rounds in found.items()}
+    chunks = {name: min(one.chunks for one in rounds) for name, rounds in found.items()}
+    cost, first_token = (
+        f"processor time of a chunk, {STREAMS} streams",
+        f"added to the first token, {STREAMS} streams",
+    )
+    return [
+        at_most_of(cost, costs["gateway"], "us", peer="LiteLLM", peer_value=costs["LiteLLM"], share=1 / 8),
+        against(cost, costs["gateway"], "us", peer="floor", peer_value=costs["floor"]),
+        against(cost, costs["gateway"], "us", peer="vllm-router", peer_value=costs["vllm-router"]),
+        at_most_of(
+            first_token, added["gateway"], "ms", peer="LiteLLM", peer_value=added["LiteLLM"], share=1 / 20
+        ),
+        at_most_of(
+            "gap between chunks, the 99th of a hundred",
+            *(gaps["gateway"], "ms"),
+            peer="direct",
+            peer_value=gaps["direct"],
+            share=1.25,
+        ),
+        at_least_of(
+            "chunks of a stream",
+            chunks["gateway"],
+            "chunks",
+            peer="direct",
+            peer_value=chunks["direct"],
+            share=1,
+        ),
+    ]
+
+
+def kept_answers(ours: Way, litellm: Way, folder: Path) -> Figures:
+    """CPU time of an answer that is kept: ours is sealed, theirs lies open in the process's memory."""
+    found: dict[str, list[Answered]] = {}
+    for way in (ours, litellm):
+        answers(way, folder, at_once=AT_ONCE[-1], seconds=WARM_SECONDS, temperature=0)
+    for _ in range(ROUNDS):
+        for way in (ours, litellm):
+            told = answers(way, folder, at_once=AT_ONCE[-1], seconds=SECONDS, temperature=0)
+            found.setdefault(way.name, []).append(told)
+    costs = {name: median(rounds, lambda one: one.cpu_us) for name, rounds in found.items()}
+    return [
+        at_most_of(
+            f"processor time of a kept answer, {AT_ONCE[-1]} at once",
+            *(costs[ours.name], "us"),
+            peer="LiteLLM, unsealed",
+            peer_value=costs[litellm.name],
+            share=1 / 15,
+        )
+    ]
+
+
+def memory(ours: Way, litellm: Way) -> Figure:
+    """After all of it."""
+    theirs = litellm.memory_mib()
+    return against("memory after the load", ours.memory_mib(), "MiB", peer="LiteLLM", peer_value=theirs)
+
+
+async def figures() -> Figures:
+    """All of them. Raises `Missing`."""
+    found: Figures = []
+    with ExitStack() as stack, tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        start = Ways(stack, folder)
+        model = start.nginx_model()
+        ours, litellm = await start.gateway(model), start.litellm(model)
+        ways = [model, start.nginx(model), start.floor(model), start.router(model), ours, litellm]
+        found += whole_answers(ways, folder)
+        found += frontier(ways, folder)
+        found += kept_answers(ours, start.litellm(model, cache=True), folder)
+        found.append(memory(ours, litellm))
+    with ExitStack() as stack, tempfile.TemporaryDirectory() as place:
+        start = Ways(stack, Path(place))
+        model = start.slow_model(chunks=CHUNKS, seconds=CHUNK_SECONDS)
+        others = [start.nginx(model), start.floor(model), start.router(model), start.litellm(model)]
+        found += await streamed([model, await start.gateway(model), *others])
     return found
 
 
-def main() -> list[Figure]:
+def main() -> Figures:
     """Measure, keep and return the figures."""
-    found = asyncio.run(figures())
+    try:
+        found = asyncio.run(figures())
+    except Missing as why:
+        sys.exit(str(why))
     keep("gateway", found)
     return found
 

@@ -23,6 +23,8 @@ BOOTSTRAP = VENV / "bootstrap"
 LOCKS = ROOT / "locks"
 FRONTEND = ROOT / "frontend"
 BROWSER = ROOT / "tests" / "e2e" / "browser"
+# Clients of other people that the tests drive.
+NODE_CLIENTS = ROOT / "tests" / "e2e" / "conformance" / "node"
 OLDEST_PYTHON = (3, 11)
 OLDEST_NODE = 22
 TORCH_LINKS = "https://download.pytorch.org/whl/cpu/torch/"
@@ -109,17 +111,18 @@ def install_environment() -> None:
     if PYTHON.exists() and is_current(stamp, expected):
         return
     make_environment()
-    uv = install_uv()
     say("Installing the locked packages…")
-    requirements = [part for lock in wanted for part in ("-r", str(lock))]
-    install = [str(uv), "pip", "install", "-q", "--python", str(PYTHON), "--require-hashes", "--no-deps"]
-    run(
-        [*install, *package_sources(), *requirements],
-        what="Installing the locked packages",
-        environment=certificates(),
-    )
+    install_packages(PYTHON, wanted, what="Installing the locked packages")
     link_project()
     stamp.write_text(expected)
+
+
+def install_packages(python: Path, wanted: list[Path], *, what: str) -> None:
+    """Exactly what these locks list, into the environment of this Python."""
+    uv = install_uv()
+    requirements = [part for lock in wanted for part in ("-r", str(lock))]
+    install = [str(uv), "pip", "install", "-q", "--python", str(python), "--require-hashes", "--no-deps"]
+    run([*install, *package_sources(), *requirements], what=what, environment=certificates())
 
 
 def make_environment() -> None:
@@ -295,6 +298,32 @@ def unpack_browser(unpacked: Path) -> None:
     half.rename(unpacked)
 
 
+# Clients that the tests drive
+
+
+def install_node_clients() -> None:
+    """Clients for Node, exactly as locked."""
+    npm_install(NODE_CLIENTS, "Installing the tests' clients for Node")
+
+
+def install_apart(name: str) -> Path:
+    """Packages whose requirements are not the platform's; the Python of an environment of their own.
+
+    `clients` are driven by the tests, with `peers` the benchmarks compare.
+    """
+    lock, folder = LOCKS / f"{name}.txt", VENV / name
+    python, stamp = folder / "bin" / "python", folder / "installed-from"
+    expected = fingerprint([lock], sys.version, str(ROOT))
+    if is_current(stamp, expected):
+        return python
+    say(f"Installing the {name} of the tests…")
+    shutil.rmtree(folder, ignore_errors=True)
+    run([sys.executable, "-m", "venv", "--without-pip", str(folder)], what="Making the environment")
+    install_packages(python, [lock], what=f"Installing the {name} of the tests")
+    stamp.write_text(expected)
+    return python
+
+
 # The command line
 
 
@@ -319,6 +348,11 @@ def main(command: str) -> None:
         check_console()
     elif command == "browser":
         install_browser()
+    elif command == "clients":
+        install_node_clients()
+        install_apart("clients")
+    elif command == "peers":
+        install_apart("peers")
     if command in PLATFORM_COMMANDS:
         os.execv(PYTHON, [str(PYTHON), "-m", "config.onemachine", command])  # noqa: S606
 

@@ -29,6 +29,11 @@ ASKED: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"grammar": {"type": "json", "value": {"type": "array"}}},
     ),
     (
+        "grammar",
+        {"response_format": {"type": "json_object", "value": {"type": "array"}}},
+        {"grammar": {"type": "json", "value": {"type": "array"}}},
+    ),
+    (
         "regex",
         {"response_format": {"type": "regex", "value": "[a-z]+"}},
         {"grammar": {"type": "regex", "value": "[a-z]+"}},
@@ -50,6 +55,11 @@ async def test_a_feature_is_used_where_it_is_vouched_for_and_refused_elsewhere(
     assert answer.status_code == 200, answer.text
     parameters = house.tgi.seen[0].body["parameters"]
     assert {name: parameters.get(name) for name in sent} == sent
+
+
+async def test_a_repetition_penalty_is_used_in_chats_too(house: House) -> None:
+    assert (await house.chat(repetition_penalty=1.2)).status_code == 200
+    assert house.tgi.seen[0].body["parameters"]["repetition_penalty"] == 1.2
 
 
 async def test_a_speakers_name_is_used_where_the_chat_template_reads_it(house: House) -> None:

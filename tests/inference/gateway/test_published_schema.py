@@ -1,32 +1,23 @@
-"""Responses against the published specifications, where copies of them lie beside the repository."""
+"""Responses against the published specifications."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
 from tests.inference.gateway.house import House
-
-REFERENCE = Path(__file__).parents[4] / "shared" / "reference"
-
-
-def read(name: str) -> dict[str, Any]:
-    if not (REFERENCE / name).exists():
-        pytest.skip(f"no copy of {name} here")
-    document: dict[str, Any] = json.loads((REFERENCE / name).read_bytes())
-    return document
+from tests.published.schemas import schemas
 
 
 @pytest.fixture(scope="module")
 def specification() -> dict[str, Any]:
-    return read("openai-openapi.json")
+    return {"components": {"schemas": schemas("openai")}}
 
 
 @pytest.fixture(scope="module")
 def of_tgi() -> dict[str, Any]:
-    return read("tgi-openapi.json")
+    return {"components": {"schemas": schemas("tgi")}}
 
 
 STREAMED = {"CreateChatCompletionStreamResponse", "CreateCompletionResponse"}

@@ -89,6 +89,13 @@ BAD_PARAMETERS: list[tuple[dict[str, Any], str, str]] = [
     ({"response_format": {"type": "json_object"}}, "response_format", "unsupported_parameter"),
     ({"response_format": {"type": "regex", "value": "a+"}}, "response_format", "unsupported_parameter"),
     ({"response_format": {"type": "regex"}}, "response_format.value", "invalid_type"),
+    (
+        {"response_format": {"type": "json_object", "schema": {}}},
+        "response_format.schema",
+        "unknown_parameter",
+    ),
+    ({"response_format": {"type": "json"}}, "response_format.value", "invalid_type"),
+    ({"repetition_penalty": 0}, "repetition_penalty", "invalid_value"),
     ({"best_of": 2}, "best_of", "unknown_parameter"),
     ({"prompt": "Once"}, "prompt", "unknown_parameter"),
     ({"colour": "red"}, "colour", "unknown_parameter"),

@@ -201,6 +201,29 @@ async def test_texts_and_conversations_are_tokenized(house: House) -> None:
     assert await house.records(0) == []
 
 
+async def test_openais_words_are_understood_at_the_models_address_too(house: House) -> None:
+    messages = [{"role": "user", "content": "Hi"}]
+    for named in ({}, {"model": "tgi"}, {"model": "dummy"}, {"model": "support"}, {"model": ADAPTER}):
+        chat = await house.client.post(
+            "/tgi/support/v1/chat/completions",
+            json={"messages": messages} | named,
+            headers=house.tenant.headers,
+        )
+        assert chat.json()["choices"][0]["message"]["content"] == "Hello world!", named
+        assert chat.json()["model"] == "support"
+    text = await house.client.post(
+        "/tgi/support/v1/completions", json={"prompt": "Once"}, headers=house.tenant.headers
+    )
+    assert text.json()["choices"][0]["text"] == "Hello world!"
+    other = await house.client.post(
+        "/tgi/support/v1/chat/completions",
+        json={"messages": messages, "model": "another"},
+        headers=house.tenant.headers,
+    )
+    assert (other.status_code, other.json()["error_type"]) == (422, "validation")
+    assert "'model'" in other.json()["error"]
+
+
 async def test_a_model_of_any_name_has_an_address(house: House) -> None:
     name = "ft:smollm2:acme::v1/x"
     await house.publisher.project(house.tenant, deployment(house.tgi.url, alias=name))

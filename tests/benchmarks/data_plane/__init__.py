@@ -1,0 +1,1 @@
+"""Parts of the gateway's benchmark: a scripted model, the peers as processes, and two kinds of load."""
