@@ -9,6 +9,7 @@ from kernel.webhooks import services as webhooks
 from tenants.datasets import execution
 from tests.cast import WORKING, Person, new_person
 from tests.inference.deployments.house import base_model, deliver, register
+from tests.inference.responses.house import store
 from tests.kernel.webhooks.house import subscribe
 from tests.tenants.administration.offices import call
 from tests.tenants.compliance.house import HOLDS, erase, export
@@ -140,7 +141,7 @@ class _Settler:
 
 
 def _of_work(owner: Person, settler: _Settler) -> dict[str, str]:
-    """A file, what was read of it, a job, a model, a deployment, a batch and a conversation."""
+    """A file, what was read of it, a job, a model, a deployment, a batch, a response and a conversation."""
     file = owner.openai.files.create(file=("rows.jsonl", ROWS), purpose="fine-tune")
     execution.process_file(owner.organization.pk, ids.parse("file", file.id))
     version = register(owner, "d" * 64, b"an archive")
@@ -158,6 +159,7 @@ def _of_work(owner: Person, settler: _Settler) -> dict[str, str]:
         "job_id": job.id,
         "requests_id": requests.id,
         "batch_id": batch.id,
+        "response_id": store(owner, "2+2?").public_id,
         "key_id": settler.one("/api/v1/api-keys"),
         "conversation_id": settler.make("/api/v1/conversations", model=BASE),
     }

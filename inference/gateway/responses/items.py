@@ -58,7 +58,8 @@ def _message_of(value: object, param: str) -> ChatMessage:
         return _function_output(item, param)
     if kind == "item_reference":
         raise UnsupportedParameter(
-            "Responses are not stored here, so an item cannot be referred to: send the item itself.",
+            "An item cannot be referred to: send the item itself, or continue its response by "
+            "'previous_response_id'.",
             param=f"{param}.type",
         )
     raise UnsupportedParameter(

@@ -1,12 +1,19 @@
 """A request for a response, parsed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+from uuid import UUID
 
 from inference.gateway import checks
 from inference.gateway.contract import ChatMessage, GenerationRequest, Grammar
-from inference.gateway.faults import InvalidValue, UnknownParameter, UnsupportedParameter
+from inference.gateway.faults import (
+    InvalidValue,
+    PreviousResponseNotFound,
+    UnknownParameter,
+    UnsupportedParameter,
+)
+from inference.gateway.ids import parsed
 from inference.gateway.parameters import (
     MAX_TOKENS,
     SHARED,
@@ -28,10 +35,24 @@ _NOTHING_TO_INCLUDE = frozenset({"reasoning.encrypted_content"})
 
 @dataclass(frozen=True)
 class Asked:
-    """The request, and what of it the response repeats, in OpenAI's form."""
+    """The request, and what of it the response repeats, in OpenAI's form.
+
+    `given` is the `input` as it came. `store` is None where nothing was said of it; `previous_id` is the
+    response that this one continues.
+    """
 
     request: GenerationRequest
     repeated: Mapping[str, Any]
+    given: object
+    store: bool | None
+    previous_id: UUID | None
+
+    def after(self, before: tuple[ChatMessage, ...]) -> "Asked":
+        """The same after the turns that went before; the instructions stay in front."""
+        messages = self.request.messages
+        first = 1 if self.repeated["instructions"] else 0
+        continued = (*messages[:first], *before, *messages[first:])
+        return replace(self, request=replace(self.request, messages=continued))
 
 
 def _include(value: object, param: str) -> bool:
@@ -84,19 +105,12 @@ def _tool(value: object, param: str) -> Mapping[str, object]:
     return read_function({name: given for name, given in tool.items() if name != "type"}, param)
 
 
-def _store(value: object, param: str) -> bool:
-    if checks.boolean(value, param):
-        raise UnsupportedParameter(
-            "Responses are not stored here: leave 'store' out, or set it to false.", param=param
-        )
-    return False
-
-
-def _previous(_: object, param: str) -> object:
-    raise UnsupportedParameter(
-        f"Responses are not stored here, so '{param}' leads nowhere: send the items so far in 'input'.",
-        param=param,
-    )
+def _previous(value: object, param: str) -> UUID:
+    text = checks.text(value, param)
+    identifier = parsed("resp_", text)
+    if identifier is None:
+        raise PreviousResponseNotFound(f"Previous response with id '{text[:80]}' not found.", param=param)
+    return identifier
 
 
 def _stream_options(value: object, param: str) -> bool:
@@ -120,6 +134,8 @@ _TABLE = Table(
         "include": ("logprobs", _include),
         "text": ("grammar", _text),
         "tools": ("tools", _tools),
+        "store": ("store", checks.boolean),
+        "previous_response_id": ("previous_id", _previous),
     },
     harmless={
         "metadata": checks.metadata,
@@ -128,8 +144,6 @@ _TABLE = Table(
         "prompt_cache_key": checks.short_text(512),
         # Of tools that OpenAI runs by itself; there are none here.
         "max_tool_calls": checks.integer(1, MAX_TOKENS),
-        "store": _store,
-        "previous_response_id": _previous,
         "stream_options": _stream_options,
         # Read together with the tools.
         "tool_choice": lambda value, _: value,
@@ -170,8 +184,10 @@ def response_request_of(document: dict[str, Any]) -> Asked:
     definitions = fields.get("tools", ())
     fields["tools"] = tools_of(document | {"tool_choice": _chat_choice(document)}, definitions)
     check_tools(fields, constrained_by="text.format")
+    store, previous_id = fields.pop("store", None), fields.pop("previous_id", None)
     request = GenerationRequest(surface="responses", **fields)
-    return Asked(request, _repeated(document, request, definitions))
+    repeated = _repeated(document, request, definitions)
+    return Asked(request, repeated, document["input"], store, previous_id)
 
 
 def _chat_choice(document: Mapping[str, Any]) -> object:
@@ -194,11 +210,10 @@ def _repeated(
         "metadata": document.get("metadata") or {},
         "model": request.model,
         "parallel_tool_calls": True if parallel is None else parallel,
-        "previous_response_id": None,
+        "previous_response_id": document.get("previous_response_id"),
         "reasoning": {"effort": None, "summary": None},
         "background": False,
         "service_tier": "default",
-        "store": False,
         "temperature": request.temperature,
         "text": {"format": form},
         "tool_choice": document.get("tool_choice") or "auto",
