@@ -12,8 +12,8 @@ from tenants.organizations.models import ProjectOwned
 
 
 class StoredResponse(ProjectOwned):
-    """A response with what was asked, both sealed: under the key of the person who made the API key that asked,
-    or else of the person who asked; a service account's under the organization's.
+    """A response with what was asked, both sealed: under the key of the person who asked, or who made the API
+    key that did; a service account's under the organization's.
 
     Its `id` is the request's. It has its own items only: what it continues is in `previous_id`, and all that
     follow from one another have the same `thread_id`, the id of the first.

@@ -31,7 +31,10 @@ from inference.gateway.snapshot import Snapshot
 from inference.gateway.surfaces import Finish, GenerationSurface, nothing_more
 
 PATH = "/v1/responses"
-_NO_KEEPER = "This gateway stores no responses: leave 'store' out or set it to false, or ask the platform's own address."
+_NO_KEEPER = (
+    "This gateway stores no responses: leave 'store' out or set it to false, or ask at the platform's own "
+    "address."
+)
 _ZERO_RETENTION = (
     "Responses are not stored in this project, since its data retention is zero. Leave 'store' out or set it "
     "to false, or have an administrator change the data retention of the project or the organization."
@@ -58,7 +61,7 @@ class ResponsesSurface:
         principal = await identified(exchange, self._authenticator)
         must(principal, "inference.complete")
         asked = response_request_of(document_of(await exchange.body(self._config)))
-        keeper = await self._keeper_for(principal, asked.store)
+        keeper = await self._keeper_for(principal, wished=asked.store)
         if asked.previous_id is not None:
             asked = asked.after(await self._before(exchange, principal, asked.previous_id))
         numbers = EventNumbers()
@@ -69,7 +72,7 @@ class ResponsesSurface:
             finish = partial(_store, keeper, principal, exchange.request_id, asked, dialect)
         await self._generation.generate(exchange, principal, asked.request, dialect, finish)
 
-    async def _keeper_for(self, principal: Principal, wished: bool | None) -> ResponseKeeper | None:
+    async def _keeper_for(self, principal: Principal, *, wished: bool | None) -> ResponseKeeper | None:
         """Who stores this response: as was wished, or else as the project's data retention has it."""
         if wished is False or (self._keeper is None and not wished):
             return None
@@ -90,8 +93,8 @@ class ResponsesSurface:
         param = "previous_response_id"
         if self._keeper is None:
             raise PreviousResponseNotFound(
-                "This gateway stores no responses, so none can be continued: send the items so far in 'input', "
-                "or ask the platform's own address.",
+                "This gateway stores no responses, so none can be continued: send the items so far in "
+                "'input', or ask at the platform's own address.",
                 param=param,
             )
         request_id = exchange.request_id

@@ -1,4 +1,4 @@
-"""Stored responses are erased with the person who asked, and where they name somebody; and retired by days."""
+"""Stored responses go where they name somebody who is erased, and when their days are over."""
 
 from datetime import timedelta
 
