@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from inference.chat.models import Message
 from kernel import ids
 from kernel.webhooks import services as webhooks
 from tenants.datasets import execution
@@ -12,7 +13,7 @@ from tests.inference.deployments.house import base_model, deliver, register
 from tests.inference.responses.house import store
 from tests.kernel.webhooks.house import subscribe
 from tests.tenants.administration.offices import call
-from tests.tenants.compliance.house import HOLDS, erase, export
+from tests.tenants.compliance.house import HOLDS, erase, export, say
 from tests.tenants.identity.arriving import JSON, set_up
 from tests.tenants.identity.saml_provider import metadata
 from tests.tenants.identity.test_scim import Directory
@@ -151,6 +152,9 @@ def _of_work(owner: Person, settler: _Settler) -> dict[str, str]:
     batch = owner.openai.batches.create(
         input_file_id=requests.id, endpoint="/v1/chat/completions", completion_window="24h"
     )
+    conversation = say(owner, "2+2?")
+    with owner.acting():
+        message_id = Message.objects.get(conversation=conversation).public_id
     return {
         "file_id": file.id,
         "version_id": settler.one("/api/v1/dataset-versions"),
@@ -161,7 +165,8 @@ def _of_work(owner: Person, settler: _Settler) -> dict[str, str]:
         "batch_id": batch.id,
         "response_id": store(owner, "2+2?").public_id,
         "key_id": settler.one("/api/v1/api-keys"),
-        "conversation_id": settler.make("/api/v1/conversations", model=BASE),
+        "conversation_id": conversation.public_id,
+        "message_id": message_id,
     }
 
 
