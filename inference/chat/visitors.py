@@ -55,7 +55,7 @@ def recognise(session_key: str | None, project_id: UUID | None = None) -> Visito
 
 
 def may_talk(session_key: str | None, project_id: UUID) -> bool:
-    """Whether the session stands for somebody who may talk with models of the project, or with one of them."""
+    """Whether the session stands for somebody who may talk in the project, if only with one of its models."""
     visitor = recognise(session_key, project_id)
     if visitor is None:
         return False
