@@ -25,6 +25,7 @@ _CALL = frozenset({"type", "call_id", "name", "arguments", "id", "status"})
 _OUTPUT = frozenset({"type", "call_id", "output", "id", "status", "name"})
 
 
+@checks.accepting(anyOf=[{"type": "string"}, {"type": "array", "items": {"type": "object"}, "minItems": 1}])
 def read_input(value: object, param: str) -> tuple[ChatMessage, ...]:
     """The messages. Raises an `InvalidRequest` that names the item at fault."""
     if isinstance(value, str):

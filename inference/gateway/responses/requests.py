@@ -55,6 +55,7 @@ class Asked:
         return replace(self, request=replace(self.request, messages=continued))
 
 
+@checks.accepting(type="array", items={"enum": [_LOGPROBS, *_NOTHING_TO_INCLUDE]})
 def _include(value: object, param: str) -> bool:
     """Whether log probabilities are to be told."""
     if not isinstance(value, list):
@@ -67,6 +68,9 @@ def _include(value: object, param: str) -> bool:
     return _LOGPROBS in value
 
 
+@checks.accepting(
+    type="object", properties={"format": {"type": "object", "properties": {"type": {"type": "string"}}}}
+)
 def _text(value: object, param: str) -> Grammar | None:
     """The format of the text, as `text.format` says."""
     wanted = checks.mapping(value, param)
@@ -87,6 +91,7 @@ def _text(value: object, param: str) -> Grammar | None:
     return Grammar("json", schema=schema(form.get("schema"), f"{place}.schema"))
 
 
+@checks.accepting(type="array", items={"type": "object"}, maxItems=_MAX_TOOLS)
 def _tools(value: object, param: str) -> tuple[Mapping[str, object], ...]:
     """Functions, in the form of chat completions."""
     if not isinstance(value, list):
@@ -105,6 +110,7 @@ def _tool(value: object, param: str) -> Mapping[str, object]:
     return read_function({name: given for name, given in tool.items() if name != "type"}, param)
 
 
+@checks.accepting(type="string", pattern="^resp_[0-9a-f]{32}$")
 def _previous(value: object, param: str) -> UUID:
     text = checks.text(value, param)
     identifier = parsed("resp_", text)
@@ -113,6 +119,7 @@ def _previous(value: object, param: str) -> UUID:
     return identifier
 
 
+@checks.accepting(type="object", properties={"include_obfuscation": {"enum": [False]}})
 def _stream_options(value: object, param: str) -> bool:
     options = checks.mapping(value, param)
     for name, given in options.items():
@@ -123,7 +130,7 @@ def _stream_options(value: object, param: str) -> bool:
     return False
 
 
-_TABLE = Table(
+TABLE = Table(
     required=("model", "input"),
     honoured={
         **{name: SHARED[name] for name in ("model", "temperature", "top_p", "stream")},
@@ -171,7 +178,7 @@ def _asks_no_reasoning(reasoning: Mapping[str, object]) -> bool:
 
 def response_request_of(document: dict[str, Any]) -> Asked:
     """The request in this decoded document. Raises an `InvalidRequest` that names the parameter at fault."""
-    fields = _TABLE.read(document)
+    fields = TABLE.read(document)
     check_model(fields)
     if fields.get("top_logprobs") and not fields.get("logprobs"):
         raise InvalidValue(
