@@ -21,7 +21,7 @@ _OPEN = {"Access-Control-Allow-Origin": "*"}
 
 
 @require_GET
-def page(request: HttpRequest) -> HttpResponse:
+def api_reference(request: HttpRequest) -> HttpResponse:
     """The page, for whoever is signed in."""
     return pages.for_members(request, "reference.html")
 

@@ -20,7 +20,7 @@ urlpatterns = [
     path("", include("inference.chat.urls")),
     path("", include("inference.batches.urls")),
     path("", include("inference.responses.urls")),
-    path("reference", reference.page),
+    path("reference", reference.api_reference),
     path("reference/openapi.json", reference.document),
     re_path(r"^(?:v1|api|ws|scim)(?:/.*)?$", pages.unknown_address),
     re_path(r"^accounts(?:/.*)?$", pages.unknown_page),

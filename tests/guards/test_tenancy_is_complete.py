@@ -119,9 +119,9 @@ PUBLIC_ADDRESSES = {
     # Whoever finds a secret in public need not be one of ours.
     "api/v1/leaked-keys",
 }
-# They decide by themselves: the console and the API reference send strangers to the sign-in; unknown addresses
+# They decide by themselves: the console and the reference send strangers to the sign-in; unknown addresses
 # are 404.
-SELF_GUARDED = {"console", "page", "unknown_address", "unknown_page"}
+SELF_GUARDED = {"api_reference", "console", "unknown_address", "unknown_page"}
 
 
 def test_every_model_is_owned_by_an_organization_or_on_the_short_list() -> None:

@@ -5,15 +5,15 @@ from itertools import groupby
 
 from config.coverage.published import Operation, published, served
 
-_TEXT_ONLY = "text in and out; no images, audio, files, stored answers, searches ([parameters](gateway.md))"
+_TEXT_ONLY = "text in and out; no images, audio, files, storing, searches ([parameters](gateway.md))"
 _ALL_WHOLE = "whole, not as a stream: none is made in the background"
 _BY_A_FEATURE = "over OpenAI-compatible servers with the feature `{}` ([gateway](gateway.md)), else 400"
 _EMPTY = "empty: nothing of the kind is served"
 PARTIAL: Mapping[str, str] = {
     "POST /v1/chat/completions": _TEXT_ONLY,
     "POST /v1/completions": "prompts are texts, not tokens; `echo` without `logprobs`",
-    "POST /v1/responses": "text and functions; stored where the data retention allows it; no `conversation`, no "
-    "`background` ([parameters](gateway.md))",
+    "POST /v1/responses": "text and functions, stored where the data retention allows it; no `conversation`, "
+    "no `background` ([parameters](gateway.md))",
     "GET /v1/responses/{response_id}": _ALL_WHOLE,
     "POST /v1/responses/{response_id}/cancel": "refused: a stored response has ended",
     "POST /v1/embeddings": _BY_A_FEATURE.format("embeddings"),
@@ -43,8 +43,8 @@ REASONS: Mapping[str, str] = {
     "/v1/chatkit": "the console has a chat of its own",
     "/v1/containers": _NO_TOOLS,
     "/v1/content_provenance_checks": "nothing is marked, so there is nothing to check",
-    "/v1/conversations": "responses go on by `previous_response_id`; the console's conversations have an API of "
-    "their own",
+    "/v1/conversations": "responses go on by `previous_response_id`; the console's conversations have an API "
+    "of their own",
     "/v1/evals": "evaluations belong to trainings here",
     "/v1/fine_tuning/alpha": "trainings use no graders",
     "/v1/fine_tuning/checkpoints": "a model belongs to its project; other projects are not given it",
