@@ -1,4 +1,4 @@
-"""The API reference describes both planes, says nothing of anybody, and can be read and tried in the browser."""
+"""The API reference describes both planes, says nothing of anybody, and can be tried in the browser."""
 
 import json
 import threading
@@ -99,7 +99,7 @@ def url(stores: object) -> Iterator[str]:
 
 @pytest.fixture(params=SCHEMES)
 def page(request: pytest.FixtureRequest, browser: Browser, url: str, owner: Person) -> Iterator[Page]:
-    """The reference, opened by the owner in one colour scheme; what the browser complains of fails the test."""
+    """The reference, opened by the owner in one colour scheme; what the browser complains of is a failure."""
     context = browser.new_context(
         base_url=url, locale="en-US", color_scheme=request.param, reduced_motion="reduce"
     )

@@ -119,6 +119,23 @@ def _previous(value: object, param: str) -> UUID:
     return identifier
 
 
+@checks.accepting(enum=[False])
+def _background(value: object, param: str) -> bool:
+    if checks.boolean(value, param):
+        raise UnsupportedParameter(
+            "Responses are not made in the background here: wait for the answer, or ask for it as a stream.",
+            param=param,
+        )
+    return False
+
+
+@checks.accepting(nullable=True)
+def _conversation(_: object, param: str) -> object:
+    raise UnsupportedParameter(
+        "Responses belong to no conversations here: go on from one by 'previous_response_id'.", param=param
+    )
+
+
 @checks.accepting(type="object", properties={"include_obfuscation": {"enum": [False]}})
 def _stream_options(value: object, param: str) -> bool:
     options = checks.mapping(value, param)
@@ -152,17 +169,17 @@ TABLE = Table(
         # Of tools that OpenAI runs by itself; there are none here.
         "max_tool_calls": checks.integer(1, MAX_TOKENS),
         "stream_options": _stream_options,
+        "background": _background,
+        "conversation": _conversation,
         # Read together with the tools.
         "tool_choice": lambda value, _: value,
         "parallel_tool_calls": checks.boolean,
     },
     neutral={
-        "background": lambda value: value is False,
         "truncation": lambda value: value == "disabled",
         "service_tier": lambda value: value in ("auto", "default"),
         "reasoning": lambda value: isinstance(value, dict) and _asks_no_reasoning(value),
         "prompt_cache_retention": lambda value: value == "in_memory",
-        "conversation": lambda _: False,
         "context_management": lambda _: False,
         "moderation": lambda _: False,
         "prompt": lambda _: False,
