@@ -16,7 +16,11 @@ from kernel.errors import InvalidRequest
 from tenants.access.endpoint import Endpoint
 from tenants.access.permissions import Permission
 
-_ANYTHING = serializers.DictField(child=serializers.JSONField(allow_null=True))
+
+class OpenObjectField(serializers.DictField):
+    """An object of OpenAI's, whichever of its kinds."""
+
+    child = serializers.JSONField(allow_null=True)
 
 
 class StoredResponseSerializer(serializers.Serializer[Any]):
@@ -28,12 +32,12 @@ class StoredResponseSerializer(serializers.Serializer[Any]):
     completed_at = serializers.IntegerField(allow_null=True)
     status = serializers.ChoiceField(choices=["completed", "incomplete"])
     model = serializers.CharField()
-    output = serializers.ListField(child=_ANYTHING)
+    output = serializers.ListField(child=OpenObjectField())
     instructions = serializers.CharField(allow_null=True)
     metadata = serializers.DictField(child=serializers.CharField())
     previous_response_id = serializers.CharField(allow_null=True)
     store = serializers.BooleanField()
-    usage = _ANYTHING
+    usage = OpenObjectField()
 
 
 class DeletedResponseSerializer(serializers.Serializer[Any]):
@@ -84,7 +88,7 @@ class ResponseItemsView(_ResponseEndpoint):
             "ResponseItemPage",
             {
                 "object": serializers.CharField(),
-                "data": serializers.ListField(child=_ANYTHING),
+                "data": serializers.ListField(child=OpenObjectField()),
                 "has_more": serializers.BooleanField(),
                 "first_id": serializers.CharField(),
                 "last_id": serializers.CharField(),

@@ -23,8 +23,11 @@ from inference.responses.models import StoredResponse
 from tenants.organizations.services import policies
 from tests.cast import Person
 from tests.inference.batches.house import MODEL, deploy
+from tests.inference.deployments.house import base_model
 from tests.inference.gateway.fake_tgi import FakeTgi
 from tests.inference.gateway.house import served
+from tests.inference.gateway.test_responses import TOOLS_TEMPLATE
+from training.registry.models import BaseModel
 
 KEEPING = "modified_abuse_monitoring"
 ZERO = "zero_data_retention"
@@ -33,6 +36,7 @@ ZERO = "zero_data_retention"
 def furnish(person: Person, *, retention: str = KEEPING) -> None:
     """The person's project has the model, their key is known, and the organization keeps what it keeps."""
     deploy(person)
+    BaseModel.objects.filter(pk=base_model().pk).update(chat_template=TOOLS_TEMPLATE)
     retain(person, retention)
     publish_keys(person)
 
@@ -105,7 +109,7 @@ class Desk:
 
 
 def turns(*said: tuple[str, str]) -> str:
-    """These turns in the words of the base model's template, up to where the answer begins."""
+    """These turns in the words of the model's template, up to where the answer begins."""
     written = [f"<|im_start|>{role}\n{text}<|im_end|>\n" for role, text in said]
     return "".join(written) + "<|im_start|>assistant\n"
 

@@ -8,6 +8,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.db import OperationalError
 
+from inference.deployments import entries
 from inference.deployments.valkey import valkey
 from inference.responses import keeping
 from inference.responses.models import StoredResponse
@@ -35,9 +36,11 @@ __all__ = ["specification"]
 ANSWER = "Hello world!"
 
 
-async def ask(desk: Desk, person: Person, text: str = "Hi", **options: Any) -> Any:
+async def ask(desk: Desk, person: Person, text: Any = "Hi", **options: Any) -> Any:
+    """The response; of a stream all its events."""
     async with desk.client(person) as client:
-        return await client.responses.create(model=MODEL, input=text, **options)
+        made: Any = await client.responses.create(model=MODEL, input=text, **options)
+        return [event async for event in made] if options.get("stream") else made
 
 
 async def refusal_of(asking: Any) -> openai.APIStatusError:
@@ -71,7 +74,7 @@ async def test_a_streamed_response_can_be_read_once_its_last_event_is_there(
     owner: Person, desk: Desk
 ) -> None:
     await furnished(owner)
-    events = [event async for event in await ask(desk, owner, stream=True)]
+    events = await ask(desk, owner, stream=True)
     last = events[-1]
     assert last.type == "response.completed"
     assert (await retrieve(desk, owner, last.response.id)).model_dump() == last.response.model_dump()
@@ -98,10 +101,9 @@ async def test_a_response_continues_those_before_it(owner: Person, desk: Desk) -
     await furnished(owner)
     first = await ask(desk, owner, "One", instructions="Be brief.")
     second = await ask(desk, owner, "Two", previous_response_id=first.id)
-    stream = await ask(
+    events = await ask(
         desk, owner, "Three", previous_response_id=second.id, instructions="Rhyme.", stream=True
     )
-    events = [event async for event in stream]
     assert second.previous_response_id == first.id
     assert events[-1].response.previous_response_id == second.id
     one, two = ("user", "One"), ("user", "Two")
@@ -222,7 +224,7 @@ async def test_a_response_that_cannot_be_stored_is_no_success(
     monkeypatch.setattr(keeping, "DELAYS_SECONDS", ())
     refused = await refusal_of(ask(desk, owner))
     assert (refused.status_code, refused.code) == (503, "response_store_unavailable")
-    events = [event async for event in await ask(desk, owner, stream=True)]
+    events = await ask(desk, owner, stream=True)
     assert (events[-1].type, events[-1].code) == ("error", "response_store_unavailable")
     assert (await ask(desk, owner, store=False)).output_text == ANSWER
 
@@ -269,7 +271,10 @@ async def test_what_was_stored_before_can_still_be_continued(owner: Person, desk
     assert desk.prompts[1].endswith(turns(("user", "One"), ("assistant", ANSWER), ("user", "Two")))
 
 
-async def test_calls_and_their_outputs_are_continued_too(owner: Person, desk: Desk) -> None:
+async def test_calls_and_their_outputs_are_continued_too(
+    owner: Person, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entries, "FEATURES", [*entries.FEATURES, "tools"])
     await furnished(owner)
     call: Any = {"type": "function_call", "call_id": "call_1", "name": "weather", "arguments": "{}"}
     output: Any = {"type": "function_call_output", "call_id": "call_1", "output": "sunny"}
@@ -281,7 +286,7 @@ async def test_calls_and_their_outputs_are_continued_too(owner: Person, desk: De
         "function_call_output",
     ]
     await ask(desk, owner, "Thanks", previous_response_id=first.id)
-    assert "sunny" in desk.prompts[1]
+    assert "assistant\n<call>weather<|im_end|>\n<|im_start|>tool\nsunny<|im_end|>" in desk.prompts[1]
 
 
 async def test_a_response_that_has_ended_cannot_be_cancelled(owner: Person, desk: Desk) -> None:
@@ -295,7 +300,7 @@ async def test_a_response_that_has_ended_cannot_be_cancelled(owner: Person, desk
 async def test_a_response_that_broke_off_is_not_stored(owner: Person, desk: Desk) -> None:
     await furnished(owner)
     desk.tgi.script = Script(close_after=2)
-    events = [event async for event in await ask(desk, owner, stream=True)]
+    events = await ask(desk, owner, stream=True)
     assert events[-1].type == "error"
     assert await sync_to_async(rows)(owner) == []
 
