@@ -16,6 +16,8 @@ _INTRODUCTION = (
     "Requests to models need an API key: press Authorize and paste one. All else can be tried as whoever is "
     "signed in, too. What is sent from here is done for real."
 )
+_PASTE = "An API key of yours. It is kept on this page only, until you leave it."
+_KEY: dict[str, list[str]] = {"apiKey": []}
 # A page of another origin may read it: it says nothing of anybody.
 _OPEN = {"Access-Control-Allow-Origin": "*"}
 
@@ -37,16 +39,25 @@ def described() -> dict[str, Any]:
     generate: Any = SchemaGenerator
     schema = generate().get_schema(request=None, public=True)
     control: dict[str, Any] = json.loads(OpenApiJsonRenderer().render(schema, renderer_context={}))
+    for operations in control["paths"].values():
+        for operation in operations.values():
+            operation["security"] = [_KEY, {}] if _takes_keys(operation) else []
     of_gateway = gateway.paths()
     for operations in of_gateway.values():
         for operation in operations.values():
-            operation["security"] = [{"apiKey": []}]
+            operation["security"] = [_KEY]
+    schemes = {"apiKey": {**control["components"]["securitySchemes"]["apiKey"], "description": _PASTE}}
     return {
         **control,
         "info": {**control["info"], "description": _INTRODUCTION},
         "paths": {**of_gateway, **control["paths"]},
+        "components": {**control["components"], "securitySchemes": schemes},
         "tags": [{"name": name, "description": text} for name, text in gateway.TAGS.items()],
     }
+
+
+def _takes_keys(operation: dict[str, Any]) -> bool:
+    return any("apiKey" in one for one in operation.get("security", ()))
 
 
 @lru_cache(maxsize=1)

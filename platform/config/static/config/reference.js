@@ -21,34 +21,33 @@ function signed(request) {
 }
 
 /* Swagger UI leaves some of its parts without names, and some that scroll out of the keyboard's reach. */
-const NAMED = [
-  ["select[aria-label='']", "Choice"],
-  [".parameters select:not([aria-label]), .body-param select:not([aria-label])", "Choice"],
-  [".content-type-wrapper select:not([aria-label]), .response-control-media-type select:not([aria-label])", "Media type"],
-  [".operation-filter-input:not([aria-label])", "Filter by tag"],
-  [".parameters input:not([aria-label]), .body-param input:not([aria-label])", "Value"],
-  ["textarea:not([aria-label])", "Request body"],
-  [".auth-container input:not([aria-label])", "API key"],
-];
+const NAMES = {
+  ".close-modal": "Close",
+  "select": "Choice",
+  "input": "Value",
+  "textarea": "Body",
+};
+const SCROLLING = ".highlight-code > pre, pre.example, pre.microlight, .curl";
 function mend() {
-  for (const [selector, name] of NAMED) {
-    for (const part of place.querySelectorAll(selector)) part.setAttribute("aria-label", name);
+  for (const part of place.querySelectorAll(".auth-btn-wrapper [aria-label]")) part.removeAttribute("aria-label");
+  for (const [selector, name] of Object.entries(NAMES)) {
+    for (const part of place.querySelectorAll(selector)) {
+      if (!part.labels?.length && !part.getAttribute("aria-label")) part.setAttribute("aria-label", name);
+    }
   }
-  for (const part of place.querySelectorAll("pre:not([tabindex]), .highlight-code:not([tabindex])")) {
-    part.setAttribute("tabindex", "0");
-  }
+  for (const part of place.querySelectorAll(SCROLLING)) part.tabIndex = 0;
 }
 new MutationObserver(mend).observe(place, { childList: true, subtree: true });
 
 SwaggerUIBundle({
   url: "/reference/openapi.json",
   domNode: place,
-  deepLinking: true,
   docExpansion: "none",
   defaultModelsExpandDepth: -1,
   filter: true,
   persistAuthorization: false,
   requestInterceptor: signed,
+  showMutatedRequest: false,
   syntaxHighlight: { activated: false },
   validatorUrl: null,
 });
