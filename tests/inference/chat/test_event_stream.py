@@ -39,12 +39,14 @@ class Stream:
     async def hear(self) -> Event | None:
         """The next event: its `id`, its name and its data; None at the end."""
         event: Event = {}
-        while (line := await asyncio.wait_for(anext(self._lines, None), 10)) is not None:
-            name, _, value = line.partition(": ")
-            if name in ("id", "event", "data"):
-                event[name] = json.loads(value) if name == "data" else value
-            elif not line and event:
-                return event
+        # Comments that keep the connection alive are no event.
+        async with asyncio.timeout(10):
+            async for line in self._lines:
+                name, _, value = line.partition(": ")
+                if name in ("id", "event", "data"):
+                    event[name] = json.loads(value) if name == "data" else value
+                elif not line and event:
+                    return event
         return None
 
     async def rest(self) -> list[Event]:
