@@ -1,15 +1,20 @@
 """REST: conversations."""
 
+from functools import partial
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from inference.chat import services
+from inference.chat.event_stream import OVER, EventStream, events_of, read_number, require_room
 from inference.chat.models import Conversation, Message, MessageState
 from inference.chat.shapes import show_conversation, show_message
+from inference.chat.visitors import may_talk
 from kernel import ids
 from kernel.api.pages import page, page_shape
 from kernel.api.schema import PAGING, ErrorDetailSerializer
@@ -81,6 +86,43 @@ class ConversationsView(ObjectEndpoint):
         body.is_valid(raise_exception=True)
         conversation = services.start_conversation(self.principal, body.validated_data["model"])
         return Response(show_conversation(conversation), status=201)
+
+
+class MessageStreamView(ObjectEndpoint):
+    """An answer as it is written, as server-sent events, from any token on."""
+
+    permission = Permission.CHAT_USE
+
+    @extend_schema(
+        operation_id="v1_conversations_messages_stream",
+        parameters=[
+            OpenApiParameter("after", str, description="The number of the last token seen; 0 unless told."),
+            OpenApiParameter(
+                "Last-Event-ID",
+                str,
+                OpenApiParameter.HEADER,
+                description="What a browser sends that lost the connection; counts more than `after`.",
+            ),
+        ],
+        responses={(200, "text/event-stream"): str, 204: None},
+    )
+    def get(self, request: Request, conversation_id: str, message_id: str) -> HttpResponseBase:
+        conversation = services.find_conversation(self.principal, ids.parse("conv", conversation_id))
+        message = services.follow_answer(conversation, ids.parse("msg", message_id))
+        last = request.headers.get("Last-Event-ID", "")
+        if last == OVER:
+            return HttpResponse(status=204)
+        after = read_number(last, "Last-Event-ID") if last else _after(request)
+        person = self.principal.user_id or conversation.pk
+        require_room(person)
+        may_see = partial(may_talk, request._request.session.session_key, conversation.project_id)
+        return EventStream(
+            events_of(conversation.organization_id, message.pk, after, person=person, may_see=may_see)
+        )
+
+
+def _after(request: Request) -> int:
+    return read_number(request.query_params.get("after", "0"), "after")
 
 
 class ConversationView(ObjectEndpoint):

@@ -1,7 +1,7 @@
 """An answer as a socket follows it: from any token on, without a gap and without a repetition."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -23,7 +23,7 @@ POLL_SECONDS = 1.0
 MOST_MISSED = 100
 
 
-async def follow(organization_id: UUID, message_id: UUID, after: int) -> AsyncIterator[Frame]:
+async def follow(organization_id: UUID, message_id: UUID, after: int) -> AsyncGenerator[Frame, None]:
     """The frames that follow token `after`: `token`…, then `message.finished` (after `error` if it failed).
 
     A reader who is far behind gets a `text` frame first, with all there is up to its `seq`. Ends with an

@@ -218,6 +218,13 @@ def stop_answer(message: Message) -> None:
         raise Unavailable("The answer cannot be stopped at the moment; try again.") from fault
 
 
+def follow_answer(conversation: Conversation, message_id: UUID) -> Message:
+    """An answer whose text is to be shown as it comes, which is recorded. Raises `NotFound`."""
+    message = find_message(conversation, message_id)
+    record("conversation.read", conversation.public_id, through="events")
+    return message
+
+
 def read_messages(conversation: Conversation) -> list[Message]:
     """The messages in order, which is recorded; an answer whose process died is shown as failed."""
     record("conversation.read", conversation.public_id)

@@ -132,7 +132,7 @@ class Socket(AsyncWebsocketConsumer):  # type: ignore[misc]
         self, fault: Exception, *, message_id: UUID | None = None, client_id: Any = None
     ) -> None:
         """Tell a fault; one that nobody declared is logged and told without its inside."""
-        frame = error_frame(_declared(fault).body()["error"], message_id)
+        frame = error_frame(declared(fault).body()["error"], message_id)
         await self.show({**frame, "client_id": client_id} if isinstance(client_id, str) else frame)
 
     def run(self, work: Any) -> "asyncio.Task[None]":
@@ -196,7 +196,8 @@ def _parsed(text: str | None) -> Frame:
     return frame
 
 
-def _declared(fault: Exception) -> DomainError:
+def declared(fault: Exception) -> DomainError:
+    """A fault as it may be told; one that nobody declared is logged."""
     if isinstance(fault, DomainError):
         return fault
     if isinstance(fault, OperationalError | PoolTimeout):

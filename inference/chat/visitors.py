@@ -11,12 +11,15 @@ from django.conf import settings
 from django.contrib.auth import get_user
 from django.http.request import validate_host
 
+from kernel.errors import PermissionDenied
 from kernel.ids import render
 from kernel.tenancy.scope import acting_for
 from tenants.access import sessions
 from tenants.access.models import Member, User
+from tenants.access.permissions import Permission
 from tenants.access.principal import Principal
 from tenants.access.proofs import proof_of
+from tenants.access.restrictable import require_somewhere
 from tenants.access.standing import projects_for, standing_of
 
 
@@ -49,6 +52,19 @@ def recognise(session_key: str | None, project_id: UUID | None = None) -> Visito
         member: Member | None = Member.objects.filter(user=user).first()
         projects = projects_for(user, standing_of(member)) if member else []
     return Visitor(principal, frozenset(render("proj", project.pk) for project in projects))
+
+
+def may_talk(session_key: str | None, project_id: UUID) -> bool:
+    """Whether the session stands for somebody who may talk in the project, if only with one of its models."""
+    visitor = recognise(session_key, project_id)
+    if visitor is None:
+        return False
+    with acting_for(visitor.principal.organization_id):
+        try:
+            require_somewhere(visitor.principal, Permission.CHAT_USE)
+        except PermissionDenied:
+            return False
+    return True
 
 
 def comes_from_our_pages(scope: dict[str, Any]) -> bool:

@@ -15,6 +15,7 @@ from tenants.access.models import ApiKey
 from tenants.access.powers import Powers, maker_id_of, powers_of
 from tenants.organizations.models import Organization, Project
 from tenants.organizations.refusals import refusal_of
+from tenants.organizations.services.policies import stores_requests
 from training.registry.models import BaseModel
 
 READY = "lw:snapshot:ready"
@@ -61,6 +62,7 @@ def entries_of_projects(projects: Iterable[Project]) -> Entries:
                 "project_id": str(pk),
                 "refusal": _refusal(refusal_of(organizations[project.organization_id], project)),
                 "models": _listed(project),
+                "stores_responses": stores_requests(organizations[project.organization_id], project),
                 "deployments": deployments[pk],
             }
         )

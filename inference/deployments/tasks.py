@@ -22,6 +22,7 @@ CHANGES = (
     happenings.CHANGED,
 )
 ORGANIZATION_CHANGES = (
+    lifecycle.CHANGED,
     lifecycle.SUSPENDED,
     lifecycle.RESUMED,
     lifecycle.CLOSING,
@@ -55,7 +56,7 @@ def publish_limits(event: Event, *, organization_id: UUID) -> None:
 
 @subscriber(*ORGANIZATION_CHANGES, holds_scope=False)
 def publish_projects(event: Event, *, organization_id: UUID) -> None:
-    """An organization was taken out of service or let go on: tell the gateways."""
+    """An organization was taken out of service, let go on, or keeps something else: tell the gateways."""
     snapshot.publish_projects(organization_id)
 
 

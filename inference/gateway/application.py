@@ -29,6 +29,7 @@ from inference.gateway.openai_surface import OpenAiSurface
 from inference.gateway.rendering import ChatDialect
 from inference.gateway.requests import parse_chat_request
 from inference.gateway.responses import surface as responses
+from inference.gateway.responses.keeping import ResponseKeeper
 from inference.gateway.routing.fleet import Fleet
 from inference.gateway.snapshot import Snapshot
 from inference.gateway.spool import Spool
@@ -55,6 +56,8 @@ class Internal(GatewayFault):
 class Gateway:
     """The data plane. Create one per process, `start` it in the running loop, `stop` it at the end.
 
+    `keeper` stores responses; a gateway without one stores none, and says so.
+
     As an ASGI application it answers `http` scopes whose path `serves` accepts (else OpenAI's 404)
     and, when it is the whole process, the `lifespan` scope. A mounting application that runs its own
     lifespan calls `start` and `stop` itself.
@@ -69,7 +72,7 @@ class Gateway:
         NATIVE_PREFIX,
     )
 
-    def __init__(self, config: GatewayConfig) -> None:
+    def __init__(self, config: GatewayConfig, *, keeper: ResponseKeeper | None = None) -> None:
         self._config = config
         timeouts = Timeouts(
             connect=config.connect_timeout_seconds,
@@ -130,7 +133,11 @@ class Gateway:
             CHAT_PATH: chat.serve,
             COMPLETIONS_PATH: completions.serve,
             responses.PATH: responses.ResponsesSurface(
-                config, authenticator=authenticator, generation=generation
+                config,
+                authenticator=authenticator,
+                generation=generation,
+                snapshot=self._snapshot,
+                keeper=keeper,
             ).serve,
         }
         for path, read in FORWARDED.items():
@@ -167,7 +174,9 @@ class Gateway:
         return self._snapshot.listening and self._meter.accepting
 
     def serves(self, path: str) -> bool:
-        """Whether an HTTP path belongs to the gateway."""
+        """Whether an HTTP path belongs to the gateway. Stored responses are the control plane's."""
+        if path.startswith(f"{responses.PATH}/"):
+            return False
         return any(path == own or path.startswith(f"{own}/") for own in self.paths)
 
     async def complete(

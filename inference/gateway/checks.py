@@ -1,10 +1,19 @@
-"""Readers of JSON values: each returns what it accepts, or says in OpenAI's words what is wrong."""
+"""Readers of JSON values: each returns what it accepts, or says in OpenAI's words what is wrong.
 
-from collections.abc import Callable
+What a reader accepts can be told as a schema of OpenAPI (`shape_of`).
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from inference.gateway.faults import InvalidType, InvalidValue
 
 Read = Callable[[object, str], object]
+Shape = Mapping[str, Any]
+R = TypeVar("R", bound=Read)
+
+_shapes: WeakKeyDictionary[Read, Shape] = WeakKeyDictionary()
 
 _JSON_NAMES: dict[type, str] = {
     str: "a string",
@@ -25,6 +34,22 @@ def wrong_type(value: object, param: str, expected: str) -> InvalidType:
     )
 
 
+def accepting(**shape: Any) -> Callable[[R], R]:
+    """Tell what a reader accepts, as the keywords of an OpenAPI 3.0 schema."""
+
+    def note(read: R) -> R:
+        _shapes[read] = shape
+        return read
+
+    return note
+
+
+def shape_of(read: Read) -> Shape:
+    """What a reader accepts; anything, where nobody has told."""
+    return _shapes.get(read, {})
+
+
+@accepting(type="string")
 def text(value: object, param: str) -> str:
     """A string without NUL characters."""
     if not isinstance(value, str):
@@ -37,6 +62,7 @@ def text(value: object, param: str) -> str:
 def short_text(limit: int) -> Read:
     """A string of at most `limit` characters."""
 
+    @accepting(type="string", maxLength=limit)
     def read(value: object, param: str) -> str:
         found = text(value, param)
         if len(found) > limit:
@@ -48,6 +74,7 @@ def short_text(limit: int) -> Read:
     return read
 
 
+@accepting(type="boolean")
 def boolean(value: object, param: str) -> bool:
     """True or false."""
     if not isinstance(value, bool):
@@ -58,6 +85,7 @@ def boolean(value: object, param: str) -> bool:
 def number(low: float, high: float) -> Read:
     """A number between both, inclusive."""
 
+    @accepting(type="number", minimum=low, maximum=high)
     def read(value: object, param: str) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise wrong_type(value, param, "a decimal")
@@ -71,6 +99,7 @@ def number(low: float, high: float) -> Read:
 def above_zero(high: float) -> Read:
     """A number above 0, `high` at most."""
 
+    @accepting(type="number", minimum=0, exclusiveMinimum=True, maximum=high)
     def read(value: object, param: str) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise wrong_type(value, param, "a decimal")
@@ -88,6 +117,7 @@ def above_zero(high: float) -> Read:
 def integer(low: int, high: int) -> Read:
     """An integer between both, inclusive."""
 
+    @accepting(type="integer", minimum=low, maximum=high)
     def read(value: object, param: str) -> int:
         if isinstance(value, bool) or not isinstance(value, int):
             raise wrong_type(value, param, "an integer")
@@ -105,6 +135,7 @@ def _out_of_range(value: float, param: str, low: float, high: float) -> InvalidV
     )
 
 
+@accepting(type="object")
 def mapping(value: object, param: str) -> dict[str, object]:
     """An object."""
     if not isinstance(value, dict):
@@ -112,6 +143,7 @@ def mapping(value: object, param: str) -> dict[str, object]:
     return value
 
 
+@accepting(type="object", maxProperties=16, additionalProperties={"type": "string", "maxLength": 512})
 def metadata(value: object, param: str) -> dict[str, object]:
     """At most 16 pairs of short strings."""
     pairs = mapping(value, param)

@@ -120,7 +120,10 @@ class Deployment:
 
 @dataclass(frozen=True)
 class ProjectEntry:
-    """A project's deployments by alias, and which aliases it may use: only those listed, or all but those."""
+    """A project's deployments by alias, and which aliases it may use: only those listed, or all but those.
+
+    `stores_responses`: its data retention lets responses be kept.
+    """
 
     organization_id: str
     project_id: str
@@ -128,6 +131,7 @@ class ProjectEntry:
     refusal: Refusal | None = None
     listed: frozenset[str] | None = None
     denies_listed: bool = False
+    stores_responses: bool = False
 
     def allows(self, model: str) -> bool:
         """Whether the project may use a model of this name, were there one."""
@@ -195,6 +199,7 @@ def _project(document: dict[str, Any]) -> ProjectEntry:
         refusal=_refusal(document),
         listed=None if listed is None else frozenset(listed["model_ids"]),
         denies_listed=listed is not None and listed["mode"] == "deny_list",
+        stores_responses=bool(document.get("stores_responses", False)),
     )
 
 

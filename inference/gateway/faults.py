@@ -63,6 +63,18 @@ class ContextLengthExceeded(InvalidRequest):
     code = "context_length_exceeded"
 
 
+class PreviousResponseNotFound(InvalidRequest):
+    """The response to be continued, or one that it continues, is not stored in this project."""
+
+    code = "previous_response_not_found"
+
+
+class ResponsesNotStored(InvalidRequest):
+    """It was asked to store a response where none is."""
+
+    code = "responses_not_stored"
+
+
 class BodyTooLarge(InvalidRequest):
     """The body is larger than allowed."""
 
@@ -179,6 +191,12 @@ class MeteringUnavailable(GatewayFault):
     """Usage can be recorded neither in Valkey nor on disk, so no tokens are given out."""
 
     status, code = 503, "metering_unavailable"
+
+
+class ResponseStoreUnavailable(GatewayFault):
+    """What stores responses does not answer."""
+
+    status, code = 503, "response_store_unavailable"
 
 
 class ModelUnreachable(GatewayFault):

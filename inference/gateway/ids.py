@@ -1,8 +1,11 @@
 """Identifiers: UUIDv7 made here, and their renderings."""
 
 import os
+import re
 import time
 from uuid import UUID
+
+_DIGITS = re.compile(r"[0-9a-f]{32}")
 
 
 def uuid7() -> UUID:
@@ -15,3 +18,11 @@ def uuid7() -> UUID:
 def rendered(prefix: str, identifier: str) -> str:
     """`proj_` and a UUID string give `proj_` with 32 hex digits."""
     return prefix + identifier.replace("-", "")
+
+
+def parsed(prefix: str, text: str) -> UUID | None:
+    """The UUID in what `rendered` gave; None for anything else."""
+    digits = text.removeprefix(prefix)
+    if not text.startswith(prefix) or not _DIGITS.fullmatch(digits):
+        return None
+    return UUID(hex=digits)

@@ -2,7 +2,7 @@
 
 import orjson
 
-from inference.gateway.checks import mapping, short_text, text, wrong_type
+from inference.gateway.checks import accepting, mapping, short_text, text, wrong_type
 from inference.gateway.contract import ChatMessage, Role, ToolCall
 from inference.gateway.faults import InvalidValue, MissingParameter, UnknownParameter, UnsupportedParameter
 from inference.gateway.parameters import nests_too_deeply
@@ -26,6 +26,18 @@ _UNSUPPORTED_PARTS = {"image_url", "input_audio", "file", "refusal"}
 _MAX_MESSAGES = 4096
 
 
+@accepting(
+    type="array",
+    minItems=1,
+    items={
+        "type": "object",
+        "properties": {
+            "role": {"enum": ["system", "developer", "user", "assistant", "tool"]},
+            "content": {"type": "string"},
+        },
+        "required": ["role"],
+    },
+)
 def read_messages(value: object, param: str) -> tuple[ChatMessage, ...]:
     """Parse and check every message. Raises `InvalidRequest` naming the one at fault."""
     if not isinstance(value, list):

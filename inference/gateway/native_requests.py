@@ -25,12 +25,18 @@ def _inputs(value: object, param: str) -> str:
     return found
 
 
+@checks.accepting(type="array", items={"type": "string"})
 def _stop(value: object, param: str) -> tuple[str, ...]:
     if isinstance(value, str):
         raise checks.wrong_type(value, param, "an array of strings")
     return stop_sequences(value, param)
 
 
+@checks.accepting(
+    type="object",
+    properties={"type": {"enum": ["json", "json_schema", "regex"]}, "value": {}},
+    required=["type", "value"],
+)
 def _grammar(value: object, param: str) -> Grammar:
     wanted = checks.mapping(value, param)
     for name in wanted.keys() - {"type", "value"}:
@@ -59,7 +65,7 @@ def _decoded(value: object, param: str) -> object:
         raise InvalidValue(f"Invalid '{param}': it is not JSON.", param=param) from None
 
 
-_PARAMETERS: Mapping[str, tuple[str, Read]] = {
+PARAMETERS: Mapping[str, tuple[str, Read]] = {
     "best_of": ("best_of", checks.integer(1, MAX_BEST_OF)),
     "temperature": ("temperature", checks.above_zero(100)),
     "repetition_penalty": ("repetition_penalty", checks.above_zero(100)),
@@ -78,7 +84,7 @@ _PARAMETERS: Mapping[str, tuple[str, Read]] = {
     "grammar": ("grammar", _grammar),
 }
 # Read here, and no fields of the request.
-_FURTHER: Mapping[str, Read] = {
+FURTHER: Mapping[str, Read] = {
     "do_sample": checks.boolean,
     "decoder_input_details": checks.boolean,
     "adapter_id": checks.short_text(256),
@@ -100,14 +106,14 @@ def native_request_of(
     parameters = {} if given is None else checks.mapping(given, "parameters")
     fields: dict[str, Any] = {}
     for name, value in parameters.items():
-        if name in _PARAMETERS:
+        if name in PARAMETERS:
             if value is not None:
-                field, read = _PARAMETERS[name]
+                field, read = PARAMETERS[name]
                 fields[field] = read(value, name)
-        elif name not in _FURTHER:
+        elif name not in FURTHER:
             raise UnknownParameter(f"Unknown parameter: '{name[:64]}'.", param=name[:64])
         elif value is not None:
-            _FURTHER[name](value, name)
+            FURTHER[name](value, name)
     _check_together(parameters, fields, stream=streams)
     adapter = parameters.get("adapter_id")
     if adapter and not answers_to(str(adapter)):

@@ -81,6 +81,9 @@ def document_of(body: bytes) -> dict[str, Any]:
     return document
 
 
+@checks.accepting(
+    anyOf=[{"type": "string"}, {"type": "array", "items": {"type": "string"}, "maxItems": MAX_STOPS}]
+)
 def stop_sequences(value: object, param: str) -> tuple[str, ...]:
     """A string or up to four of them, none of them empty."""
     found = [value] if isinstance(value, str) else value
@@ -96,6 +99,7 @@ def stop_sequences(value: object, param: str) -> tuple[str, ...]:
     return stops
 
 
+@checks.accepting(type="object", properties={"include_usage": {"type": "boolean"}})
 def stream_options(value: object, param: str) -> bool:
     """Whether a stream is to tell the usage."""
     options = checks.mapping(value, param)
@@ -119,6 +123,11 @@ _FORMATS = {
 }
 
 
+@checks.accepting(
+    type="object",
+    properties={"type": {"enum": list(_FORMATS)}},
+    required=["type"],
+)
 def response_format(value: object, param: str) -> Grammar | None:
     """OpenAI's forms, and TGI's: `json`, `json_object` and `regex` with a `value`."""
     wanted = checks.mapping(value, param)
@@ -172,6 +181,7 @@ def nests_too_deeply(value: object) -> bool:
     return depth > _MAX_SCHEMA_DEPTH
 
 
+@checks.accepting(type="object", additionalProperties={"type": "number", "minimum": -100, "maximum": 100})
 def logit_bias(value: object, param: str) -> dict[int, float] | None:
     """Token ids and what is added to their logits; None where there are none."""
     given = checks.mapping(value, param)

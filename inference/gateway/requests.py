@@ -18,7 +18,7 @@ from inference.gateway.parameters import (
 )
 from inference.gateway.tools import read_definitions, tools_of
 
-_TABLE = Table(
+TABLE = Table(
     required=("model", "messages"),
     honoured={
         **SHARED,
@@ -87,7 +87,7 @@ def parse_chat_request(body: bytes) -> GenerationRequest:
 
 def chat_request_of(document: dict[str, Any]) -> GenerationRequest:
     """The request in this decoded document. Raises an `InvalidRequest` that names the parameter at fault."""
-    fields = _TABLE.read(document)
+    fields = TABLE.read(document)
     if document.get("max_tokens") is not None and document.get("max_completion_tokens") is not None:
         raise InvalidValue(
             "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported.",

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Protocol
@@ -29,6 +29,12 @@ from inference.gateway.ids import rendered
 from inference.gateway.plans import Plan
 
 _DEADLINE = "The answer took longer than a request may take."
+Finish = Callable[[], Awaitable[None]]
+"""What is done once an answer is written, before the last of it is sent."""
+
+
+async def nothing_more() -> None:
+    """Nothing is done."""
 
 
 class EventWriter(Protocol):
@@ -82,9 +88,14 @@ class GenerationSurface:
         self._config, self._authenticator, self._completer = config, authenticator, completer
 
     async def generate(
-        self, exchange: Exchange, principal: Principal, request: GenerationRequest, dialect: Dialect
+        self,
+        exchange: Exchange,
+        principal: Principal,
+        request: GenerationRequest,
+        dialect: Dialect,
+        finish: Finish = nothing_more,
     ) -> None:
-        """Answer one request. Raises `GatewayFault`, `ClientLeft`."""
+        """Answer one request. Raises `GatewayFault`, `ClientLeft`, and what `finish` raises."""
         request = replace(request, cache=wish_of(exchange.headers))
         plan = await self._completer.plan(principal, request, request_id=exchange.request_id)
         describe(exchange, plan.deployment, plan.reservation)
@@ -95,13 +106,17 @@ class GenerationSurface:
                 aclosing(self._completer.run(plan)) as events,
             ):
                 if plan.request.stream:
-                    finished = await self._stream(exchange, dialect.writer(plan), events, attended)
+                    finished, last = await self._stream(exchange, dialect.writer(plan), events, attended)
+                    await finish()
+                    await exchange.send_events(last, last=True)
                 else:
                     answer = await gathered(plan, events)
                     finished = answer.finished
                     attended.done()
                     self._tell_cache(exchange, answer.started)
-                    await exchange.answer(dialect.whole(exchange, plan, answer))
+                    body = dialect.whole(exchange, plan, answer)
+                    await finish()
+                    await exchange.answer(body)
         except TimeoutError:
             raise ModelTimedOut(_DEADLINE) from None
         exchange.facts.update(
@@ -116,7 +131,8 @@ class GenerationSurface:
         writer: EventWriter,
         events: AsyncGenerator[GenerationEvent, None],
         attended: Attended,
-    ) -> Finished:
+    ) -> tuple[Finished, bytes]:
+        """Send all but the last of the events; answers how it ended, and them."""
         await self._begin(exchange, writer, events)
         # What tells an answer's end waits for the next event: of a single answer all ends are sent at once.
         waiting = b""
@@ -134,8 +150,7 @@ class GenerationSurface:
                 waiting += writer.ended(event)
             elif type(event) is Finished:
                 attended.done()
-                await exchange.send_events(waiting + writer.finish(event), last=True)
-                return event
+                return event, waiting + writer.finish(event)
         raise ModelFailed("The model failed while it generated the answer.")
 
     async def _begin(

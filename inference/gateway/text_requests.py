@@ -20,6 +20,7 @@ _DEFAULT_MAX_TOKENS = 16
 _MAX_BEST_OF = 20
 
 
+@checks.accepting(anyOf=[{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}])
 def _prompts(value: object, param: str) -> tuple[str, ...]:
     """One prompt or several, as text."""
     if isinstance(value, str):
@@ -38,7 +39,7 @@ def _prompts(value: object, param: str) -> tuple[str, ...]:
     return tuple(checks.text(one, f"{param}[{place}]") for place, one in enumerate(value))
 
 
-_TABLE = Table(
+TABLE = Table(
     required=("model", "prompt"),
     honoured={
         **SHARED,
@@ -59,7 +60,7 @@ def parse_completion_request(body: bytes) -> GenerationRequest:
 
 def completion_request_of(document: dict[str, Any]) -> GenerationRequest:
     """The request in this decoded document. Raises an `InvalidRequest` that names the parameter at fault."""
-    fields = _TABLE.read(document)
+    fields = TABLE.read(document)
     check_model(fields)
     check_stream_options(fields)
     fields["logprobs"] = "top_logprobs" in fields

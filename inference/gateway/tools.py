@@ -22,6 +22,7 @@ _MAX_TOOLS = 128
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
+@checks.accepting(type="array", items={"type": "object"})
 def read_definitions(value: object, param: str) -> tuple[Mapping[str, object], ...]:
     """OpenAI's `tools`, functions only. Raises an `InvalidRequest` that names the part at fault."""
     if not isinstance(value, list):

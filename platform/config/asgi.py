@@ -17,6 +17,7 @@ from inference.chat.generation import interrupt_all  # noqa: E402
 from inference.chat.routing import websocket_urlpatterns  # noqa: E402
 from inference.deployments.gateways import gateway_config  # noqa: E402
 from inference.gateway.application import Gateway  # noqa: E402
+from inference.responses.keeping import DatabaseKeeper  # noqa: E402
 from kernel.crypto import signing  # noqa: E402
 from kernel.crypto.providers.chosen import chosen  # noqa: E402
 
@@ -28,7 +29,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[Any], Awaitable[None]]
 
-gateway = Gateway(gateway_config())
+gateway = Gateway(gateway_config(), keeper=DatabaseKeeper())
 websockets = AuthMiddlewareStack(URLRouter(websocket_urlpatterns(gateway)))
 
 

@@ -23,12 +23,17 @@ SINGLE_SIGN_ON = "/accounts/sso"
 @ensure_csrf_cookie
 def console(request: HttpRequest, path: str = "") -> HttpResponse:
     """The console's page, whatever its route: the browser does the rest."""
+    return for_members(request, "console.html")
+
+
+def for_members(request: HttpRequest, template: str) -> HttpResponse:
+    """A page for whoever is signed in; others are sent to where they must go first."""
     if not request.user.is_authenticated:
         return redirect(f"{SIGN_IN}?{urlencode({'next': request.get_full_path()})}")
     elsewhere = _first(request)
     if elsewhere is not None:
         return redirect(elsewhere)
-    response = render(request, "console.html")
+    response = render(request, template)
     response["Cache-Control"] = "no-store"
     return response
 

@@ -68,6 +68,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "rest_framework",
     "drf_spectacular",
+    "drf_spectacular_sidecar",
     "channels",
     "guardian",
     "csp",
@@ -96,6 +97,7 @@ INSTALLED_APPS = [
     "inference.usage",
     "inference.chat",
     "inference.batches",
+    "inference.responses",
     "config.apps.CompositionConfig",
 ]
 

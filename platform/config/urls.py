@@ -2,7 +2,7 @@
 
 from django.urls import include, path, re_path
 
-from config import pages, probes
+from config import pages, probes, reference
 
 urlpatterns = [
     path("livez", probes.livez),
@@ -19,6 +19,9 @@ urlpatterns = [
     path("", include("inference.usage.urls")),
     path("", include("inference.chat.urls")),
     path("", include("inference.batches.urls")),
+    path("", include("inference.responses.urls")),
+    path("reference", reference.api_reference),
+    path("reference/openapi.json", reference.document),
     re_path(r"^(?:v1|api|ws|scim)(?:/.*)?$", pages.unknown_address),
     re_path(r"^accounts(?:/.*)?$", pages.unknown_page),
     re_path(r"^(?P<path>.*)$", pages.console, name="console"),

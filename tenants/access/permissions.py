@@ -65,6 +65,9 @@ class Permission(StrEnum):
     INFERENCE_COMPLETE = "inference.complete"
     BATCH_READ = "batch.read"
     BATCH_WRITE = "batch.write"
+    # Stored responses: what programs asked, and what was answered.
+    RESPONSE_READ = "response.read"
+    RESPONSE_WRITE = "response.write"
     CHAT_USE = "chat.use"
 
 
@@ -101,6 +104,8 @@ WORK = frozenset(
         _P.INFERENCE_COMPLETE,
         _P.BATCH_READ,
         _P.BATCH_WRITE,
+        _P.RESPONSE_READ,
+        _P.RESPONSE_WRITE,
         _P.CHAT_USE,
     }
 )
@@ -108,6 +113,7 @@ _SEEING_WORK = frozenset(
     {_P.PROJECT_READ, _P.TRAINING_READ, _P.MODEL_READ, _P.DEPLOYMENT_READ, _P.BATCH_READ}
 )
 _TALKING = frozenset({_P.DEPLOYMENT_READ, _P.INFERENCE_COMPLETE, _P.CHAT_USE})
+_INTEGRATING = _TALKING | {_P.RESPONSE_READ, _P.RESPONSE_WRITE}
 # What administers: all that is no work with data and models, and no ownership.
 ADMINISTRATION = IN_AN_ORGANIZATION - WORK - EVERYBODY - {_P.ORGANIZATION_OWN}
 # How the organization is run, without its data: no file's content, no conversation.
@@ -119,9 +125,9 @@ MATRIX: dict[Role, frozenset[Permission]] = {
     Role.DATA_ENGINEER: EVERYBODY | _SEEING_WORK | {_P.FILE_READ, _P.FILE_WRITE},
     Role.MODEL_TRAINER: EVERYBODY
     | _SEEING_WORK
-    | _TALKING
+    | _INTEGRATING
     | {_P.FILE_READ, _P.TRAINING_START, _P.MODEL_WRITE, _P.BATCH_WRITE},
-    Role.DEPLOYER: EVERYBODY | _SEEING_WORK | _TALKING | {_P.DEPLOYMENT_WRITE},
+    Role.DEPLOYER: EVERYBODY | _SEEING_WORK | _INTEGRATING | {_P.DEPLOYMENT_WRITE},
     Role.VIEWER: EVERYBODY | _SEEING_WORK | {_P.FILE_READ},
     Role.END_USER: EVERYBODY | _TALKING,
     Role.AUDITOR: EVERYBODY | _OVERSIGHT,

@@ -114,11 +114,14 @@ PUBLIC_ADDRESSES = {
     "accounts/sso/<str:organization_id>/<str:provider_id>/complete",
     "accounts/sso/<str:organization_id>/<str:provider_id>/metadata",
     "accounts/sso/<str:organization_id>/<str:provider_id>/start",
+    # What the APIs are like, of nobody.
+    "reference/openapi.json",
     # Whoever finds a secret in public need not be one of ours.
     "api/v1/leaked-keys",
 }
-# They decide by themselves: the console sends strangers to the sign-in; unknown addresses are 404.
-SELF_GUARDED = {"console", "unknown_address", "unknown_page"}
+# They decide by themselves: the console and the reference send strangers to the sign-in; unknown addresses
+# are 404.
+SELF_GUARDED = {"api_reference", "console", "unknown_address", "unknown_page"}
 
 
 def test_every_model_is_owned_by_an_organization_or_on_the_short_list() -> None:

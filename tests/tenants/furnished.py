@@ -4,14 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from inference.chat.models import Message
 from kernel import ids
 from kernel.webhooks import services as webhooks
 from tenants.datasets import execution
 from tests.cast import WORKING, Person, new_person
 from tests.inference.deployments.house import base_model, deliver, register
+from tests.inference.responses.house import store
 from tests.kernel.webhooks.house import subscribe
 from tests.tenants.administration.offices import call
-from tests.tenants.compliance.house import HOLDS, erase, export
+from tests.tenants.compliance.house import HOLDS, erase, export, say
 from tests.tenants.identity.arriving import JSON, set_up
 from tests.tenants.identity.saml_provider import metadata
 from tests.tenants.identity.test_scim import Directory
@@ -140,7 +142,7 @@ class _Settler:
 
 
 def _of_work(owner: Person, settler: _Settler) -> dict[str, str]:
-    """A file, what was read of it, a job, a model, a deployment, a batch and a conversation."""
+    """A file, what was read of it, a job, a model, a deployment, a batch, a response and a conversation."""
     file = owner.openai.files.create(file=("rows.jsonl", ROWS), purpose="fine-tune")
     execution.process_file(owner.organization.pk, ids.parse("file", file.id))
     version = register(owner, "d" * 64, b"an archive")
@@ -150,6 +152,9 @@ def _of_work(owner: Person, settler: _Settler) -> dict[str, str]:
     batch = owner.openai.batches.create(
         input_file_id=requests.id, endpoint="/v1/chat/completions", completion_window="24h"
     )
+    conversation = say(owner, "2+2?")
+    with owner.acting():
+        message_id = Message.objects.get(conversation=conversation).public_id
     return {
         "file_id": file.id,
         "version_id": settler.one("/api/v1/dataset-versions"),
@@ -158,8 +163,10 @@ def _of_work(owner: Person, settler: _Settler) -> dict[str, str]:
         "job_id": job.id,
         "requests_id": requests.id,
         "batch_id": batch.id,
+        "response_id": store(owner, "2+2?").public_id,
         "key_id": settler.one("/api/v1/api-keys"),
-        "conversation_id": settler.make("/api/v1/conversations", model=BASE),
+        "conversation_id": conversation.public_id,
+        "message_id": message_id,
     }
 
 

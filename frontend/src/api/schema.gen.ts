@@ -531,6 +531,23 @@ export interface paths {
         patch: operations["conversations_partial_update"];
         trace?: never;
     };
+    "/api/v1/conversations/{conversation_id}/messages/{message_id}/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description An answer as it is written, as server-sent events, from any token on. */
+        get: operations["v1_conversations_messages_stream"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/dataset-versions": {
         parameters: {
             query?: never;
@@ -2772,6 +2789,58 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/responses/{response_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One stored response. */
+        get: operations["responses_retrieve"];
+        put?: never;
+        post?: never;
+        /** @description One stored response. */
+        delete: operations["responses_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/responses/{response_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description End a response that is made in the background. */
+        post: operations["responses_cancel_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/responses/{response_id}/input_items": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description What was asked. */
+        get: operations["responses_input_items_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -4160,7 +4229,7 @@ export interface components {
             enabled?: boolean;
         };
         /** @enum {string} */
-        Permission: "platform.operate" | "account.use" | "organization.read" | "organization.write" | "organization.own" | "project.read" | "project.write" | "member.read" | "member.write" | "group.read" | "group.write" | "role.read" | "role.write" | "grant.read" | "grant.write" | "service_account.read" | "service_account.write" | "key.read" | "key.write" | "admin_key.read" | "admin_key.write" | "limit.read" | "limit.write" | "usage.read" | "policy.read" | "policy.write" | "sso.read" | "sso.write" | "encryption_key.read" | "encryption_key.write" | "webhook.read" | "webhook.write" | "support.write" | "audit.read" | "compliance.read" | "compliance.write" | "compliance.approve" | "file.read" | "file.write" | "training.read" | "training.start" | "model.read" | "model.write" | "deployment.read" | "deployment.write" | "inference.complete" | "batch.read" | "batch.write" | "chat.use";
+        Permission: "platform.operate" | "account.use" | "organization.read" | "organization.write" | "organization.own" | "project.read" | "project.write" | "member.read" | "member.write" | "group.read" | "group.write" | "role.read" | "role.write" | "grant.read" | "grant.write" | "service_account.read" | "service_account.write" | "key.read" | "key.write" | "admin_key.read" | "admin_key.write" | "limit.read" | "limit.write" | "usage.read" | "policy.read" | "policy.write" | "sso.read" | "sso.write" | "encryption_key.read" | "encryption_key.write" | "webhook.read" | "webhook.write" | "support.write" | "audit.read" | "compliance.read" | "compliance.write" | "compliance.approve" | "file.read" | "file.write" | "training.read" | "training.start" | "model.read" | "model.write" | "deployment.read" | "deployment.write" | "inference.complete" | "batch.read" | "batch.write" | "response.read" | "response.write" | "chat.use";
         /** @description Who is signed in. */
         Person: {
             id: string;
@@ -4443,6 +4512,15 @@ export interface components {
         ReasoningTokens: {
             reasoning_tokens: number;
         };
+        ResponseItemPage: {
+            object: string;
+            data: {
+                [key: string]: unknown;
+            }[];
+            has_more: boolean;
+            first_id: string;
+            last_id: string;
+        };
         /** @description Whether an object is kept to those to whom it is opened. */
         Restriction: {
             object: string;
@@ -4681,6 +4759,29 @@ export interface components {
             object: string;
             data: components["schemas"]["Month"][];
         };
+        /** @description A response as it was answered. It also repeats its request, field by field, as OpenAI publishes it. */
+        StoredResponse: {
+            id: string;
+            object: string;
+            created_at: number;
+            completed_at: number | null;
+            status: components["schemas"]["StoredResponseStatusEnum"];
+            model: string;
+            output: {
+                [key: string]: unknown;
+            }[];
+            instructions: string | null;
+            metadata: {
+                [key: string]: string;
+            };
+            previous_response_id: string | null;
+            store: boolean;
+            usage: {
+                [key: string]: unknown;
+            };
+        };
+        /** @enum {string} */
+        StoredResponseStatusEnum: "completed" | "incomplete";
         /** @enum {string} */
         SubjectEnum: "organization" | "person" | "file";
         /** @enum {string} */
@@ -6294,6 +6395,50 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Conversation"];
                 };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    v1_conversations_messages_stream: {
+        parameters: {
+            query?: {
+                /** @description The number of the last token seen; 0 unless told. */
+                after?: string;
+            };
+            header?: {
+                /** @description What a browser sends that lost the connection; counts more than `after`. */
+                "Last-Event-ID"?: string;
+            };
+            path: {
+                conversation_id: string;
+                message_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description No response body */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A refusal. */
             default: {
@@ -13163,6 +13308,135 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Deleted"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    responses_retrieve: {
+        parameters: {
+            query?: {
+                /** @description Not at true: it is answered whole. */
+                stream?: boolean;
+            };
+            header?: never;
+            path: {
+                response_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoredResponse"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    responses_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                response_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No response body */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    responses_cancel_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                response_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoredResponse"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    responses_input_items_list: {
+        parameters: {
+            query?: {
+                /** @description The id after which the page begins. */
+                after?: string;
+                /** @description How many at most; 20 unless told. */
+                limit?: number;
+                /** @description Newest first (desc) unless told. */
+                order?: "asc" | "desc";
+            };
+            header?: never;
+            path: {
+                response_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ResponseItemPage"];
                 };
             };
             /** @description A refusal. */

@@ -58,6 +58,7 @@ export function AccountMenu() {
         </div>
         <ThemeChoice />
         <LanguageChoice />
+        <a href="/reference">{t("shell.reference")}</a>
         <form method="post" action="/accounts/sign-out">
           <input type="hidden" name="csrfmiddlewaretoken" value={csrfToken()} />
           <button type="submit" className="button">{t("shell.signOut")}</button>

@@ -26,6 +26,7 @@ function useCommands(): Command[] {
     ...rooms.map((room): Command => ({
       id: room.id, name: t("shell.goTo", { page: t(`nav.${room.id}`) }), icon: room.icon, run: go(room.path),
     })),
+    { id: "reference", name: t("shell.goTo", { page: t("shell.reference") }), icon: "server", run: () => { location.assign("/reference"); } },
     ...themes.map((theme): Command => ({
       id: theme, name: t("shell.useTheme", { theme: t(`shell.${theme}`) }), icon: "gear", run: () => { chooseTheme(theme); },
     })),

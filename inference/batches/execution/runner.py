@@ -21,6 +21,7 @@ from inference.batches.states import Ends
 from inference.batches.validation import look_through
 from inference.deployments.gateways import gateway_config
 from inference.gateway.application import Gateway
+from inference.responses.keeping import DatabaseKeeper
 from kernel.audit.log import record
 from kernel.errors import Unavailable
 from kernel.storage import objects
@@ -41,7 +42,7 @@ _working = threading.Lock()
 
 def open_gateway() -> AbstractContextManager[Asked]:
     """A gateway of this process, configured by the settings."""
-    return GatewayThread(Gateway(gateway_config()))
+    return GatewayThread(Gateway(gateway_config(), keeper=DatabaseKeeper()))
 
 
 def run_waiting(opened: OpenGateway = open_gateway) -> int:

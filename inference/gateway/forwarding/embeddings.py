@@ -44,6 +44,7 @@ _SHORTENS = Requirement(
 Inputs = Sequence[str] | Sequence[list[int]]
 
 
+@checks.accepting(anyOf=[{"type": "string"}, {"type": "array", "minItems": 1, "maxItems": _MAX_INPUTS}])
 def _inputs(value: object, param: str) -> Inputs:
     """One input or several, as texts or as the ids of tokens."""
     if isinstance(value, str):
@@ -79,6 +80,7 @@ def _tokens(value: object, param: str) -> list[int]:
     return value
 
 
+@checks.accepting(enum=list(_FORMATS))
 def _format(value: object, param: str) -> str:
     found = checks.text(value, param)
     if found not in _FORMATS:
@@ -88,7 +90,7 @@ def _format(value: object, param: str) -> str:
     return found
 
 
-_TABLE = Table(
+TABLE = Table(
     required=("model", "input"),
     honoured={
         "model": SHARED["model"],
@@ -102,7 +104,7 @@ _TABLE = Table(
 
 def embeddings_errand_of(document: dict[str, Any]) -> Errand:
     """The request in this document. Raises an `InvalidRequest` that names the parameter at fault."""
-    fields = _TABLE.read(document)
+    fields = TABLE.read(document)
     check_model(fields)
     inputs: Inputs = fields["inputs"]
     texts = [one for one in inputs if isinstance(one, str)]

@@ -34,6 +34,7 @@ _USAGE = frozenset({"input_tokens", "output_tokens", "total_tokens", "input_toke
 _TOLD = ("background", "output_format", "size", "quality")
 
 
+@checks.accepting(type="string", minLength=1)
 def _prompt(value: object, param: str) -> object:
     found = checks.short_text(_MAX_PROMPT_CHARACTERS)(value, param)
     if not found:
@@ -41,6 +42,7 @@ def _prompt(value: object, param: str) -> object:
     return found
 
 
+@checks.accepting(enum=[_IN_BASE64])
 def _response_format(value: object, param: str) -> str:
     if checks.text(value, param) != _IN_BASE64:
         raise UnsupportedParameter(
@@ -49,7 +51,7 @@ def _response_format(value: object, param: str) -> str:
     return _IN_BASE64
 
 
-_TABLE = Table(
+TABLE = Table(
     required=("model", "prompt"),
     honoured={
         "model": SHARED["model"],
@@ -69,7 +71,7 @@ _TABLE = Table(
 
 def images_errand_of(document: dict[str, Any]) -> Errand:
     """The request in this document. Raises an `InvalidRequest` that names the parameter at fault."""
-    fields = _TABLE.read(document)
+    fields = TABLE.read(document)
     check_model(fields)
     model = fields.pop("model")
     return Errand(

@@ -30,6 +30,7 @@ _CLASSIFIES = Requirement(
 )
 
 
+@checks.accepting(anyOf=[{"type": "string"}, {"type": "array", "minItems": 1}])
 def _inputs(value: object, param: str) -> list[str]:
     """A text, texts, or parts that are texts."""
     if isinstance(value, str):
@@ -50,7 +51,7 @@ def _input(value: object, param: str) -> str:
     return checks.text(part.get("text"), f"{param}.text")
 
 
-_TABLE = Table(
+TABLE = Table(
     required=("model", "input"),
     honoured={"model": SHARED["model"], "input": ("inputs", _inputs)},
 )
@@ -58,7 +59,7 @@ _TABLE = Table(
 
 def moderations_errand_of(document: dict[str, Any]) -> Errand:
     """The request in this document. Raises an `InvalidRequest` that names the parameter at fault."""
-    fields = _TABLE.read(document)
+    fields = TABLE.read(document)
     check_model(fields)
     inputs: list[str] = fields["inputs"]
     return Errand(

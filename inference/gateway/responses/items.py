@@ -25,6 +25,7 @@ _CALL = frozenset({"type", "call_id", "name", "arguments", "id", "status"})
 _OUTPUT = frozenset({"type", "call_id", "output", "id", "status", "name"})
 
 
+@checks.accepting(anyOf=[{"type": "string"}, {"type": "array", "items": {"type": "object"}, "minItems": 1}])
 def read_input(value: object, param: str) -> tuple[ChatMessage, ...]:
     """The messages. Raises an `InvalidRequest` that names the item at fault."""
     if isinstance(value, str):
@@ -58,7 +59,8 @@ def _message_of(value: object, param: str) -> ChatMessage:
         return _function_output(item, param)
     if kind == "item_reference":
         raise UnsupportedParameter(
-            "Responses are not stored here, so an item cannot be referred to: send the item itself.",
+            "An item cannot be referred to: send the item itself, or continue its response by "
+            "'previous_response_id'.",
             param=f"{param}.type",
         )
     raise UnsupportedParameter(

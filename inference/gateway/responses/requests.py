@@ -1,12 +1,19 @@
 """A request for a response, parsed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+from uuid import UUID
 
 from inference.gateway import checks
 from inference.gateway.contract import ChatMessage, GenerationRequest, Grammar
-from inference.gateway.faults import InvalidValue, UnknownParameter, UnsupportedParameter
+from inference.gateway.faults import (
+    InvalidValue,
+    PreviousResponseNotFound,
+    UnknownParameter,
+    UnsupportedParameter,
+)
+from inference.gateway.ids import parsed
 from inference.gateway.parameters import (
     MAX_TOKENS,
     SHARED,
@@ -28,12 +35,27 @@ _NOTHING_TO_INCLUDE = frozenset({"reasoning.encrypted_content"})
 
 @dataclass(frozen=True)
 class Asked:
-    """The request, and what of it the response repeats, in OpenAI's form."""
+    """The request, and what of it the response repeats, in OpenAI's form.
+
+    `given` is the `input` as it came. `store` is None where nothing was said of it; `previous_id` is the
+    response that this one continues.
+    """
 
     request: GenerationRequest
     repeated: Mapping[str, Any]
+    given: object
+    store: bool | None
+    previous_id: UUID | None
+
+    def after(self, before: tuple[ChatMessage, ...]) -> "Asked":
+        """The same after the turns that went before; the instructions stay in front."""
+        messages = self.request.messages
+        first = 1 if self.repeated["instructions"] else 0
+        continued = (*messages[:first], *before, *messages[first:])
+        return replace(self, request=replace(self.request, messages=continued))
 
 
+@checks.accepting(type="array", items={"enum": [_LOGPROBS, *_NOTHING_TO_INCLUDE]})
 def _include(value: object, param: str) -> bool:
     """Whether log probabilities are to be told."""
     if not isinstance(value, list):
@@ -46,6 +68,9 @@ def _include(value: object, param: str) -> bool:
     return _LOGPROBS in value
 
 
+@checks.accepting(
+    type="object", properties={"format": {"type": "object", "properties": {"type": {"type": "string"}}}}
+)
 def _text(value: object, param: str) -> Grammar | None:
     """The format of the text, as `text.format` says."""
     wanted = checks.mapping(value, param)
@@ -66,6 +91,7 @@ def _text(value: object, param: str) -> Grammar | None:
     return Grammar("json", schema=schema(form.get("schema"), f"{place}.schema"))
 
 
+@checks.accepting(type="array", items={"type": "object"}, maxItems=_MAX_TOOLS)
 def _tools(value: object, param: str) -> tuple[Mapping[str, object], ...]:
     """Functions, in the form of chat completions."""
     if not isinstance(value, list):
@@ -84,21 +110,33 @@ def _tool(value: object, param: str) -> Mapping[str, object]:
     return read_function({name: given for name, given in tool.items() if name != "type"}, param)
 
 
-def _store(value: object, param: str) -> bool:
+@checks.accepting(type="string", pattern="^resp_[0-9a-f]{32}$")
+def _previous(value: object, param: str) -> UUID:
+    text = checks.text(value, param)
+    identifier = parsed("resp_", text)
+    if identifier is None:
+        raise PreviousResponseNotFound(f"Previous response with id '{text[:80]}' not found.", param=param)
+    return identifier
+
+
+@checks.accepting(enum=[False])
+def _background(value: object, param: str) -> bool:
     if checks.boolean(value, param):
         raise UnsupportedParameter(
-            "Responses are not stored here: leave 'store' out, or set it to false.", param=param
+            "Responses are not made in the background here: wait for the answer, or ask for it as a stream.",
+            param=param,
         )
     return False
 
 
-def _previous(_: object, param: str) -> object:
+@checks.accepting(nullable=True)
+def _conversation(_: object, param: str) -> object:
     raise UnsupportedParameter(
-        f"Responses are not stored here, so '{param}' leads nowhere: send the items so far in 'input'.",
-        param=param,
+        "Responses belong to no conversations here: go on from one by 'previous_response_id'.", param=param
     )
 
 
+@checks.accepting(type="object", properties={"include_obfuscation": {"enum": [False]}})
 def _stream_options(value: object, param: str) -> bool:
     options = checks.mapping(value, param)
     for name, given in options.items():
@@ -109,7 +147,7 @@ def _stream_options(value: object, param: str) -> bool:
     return False
 
 
-_TABLE = Table(
+TABLE = Table(
     required=("model", "input"),
     honoured={
         **{name: SHARED[name] for name in ("model", "temperature", "top_p", "stream")},
@@ -120,6 +158,8 @@ _TABLE = Table(
         "include": ("logprobs", _include),
         "text": ("grammar", _text),
         "tools": ("tools", _tools),
+        "store": ("store", checks.boolean),
+        "previous_response_id": ("previous_id", _previous),
     },
     harmless={
         "metadata": checks.metadata,
@@ -128,20 +168,18 @@ _TABLE = Table(
         "prompt_cache_key": checks.short_text(512),
         # Of tools that OpenAI runs by itself; there are none here.
         "max_tool_calls": checks.integer(1, MAX_TOKENS),
-        "store": _store,
-        "previous_response_id": _previous,
         "stream_options": _stream_options,
+        "background": _background,
+        "conversation": _conversation,
         # Read together with the tools.
         "tool_choice": lambda value, _: value,
         "parallel_tool_calls": checks.boolean,
     },
     neutral={
-        "background": lambda value: value is False,
         "truncation": lambda value: value == "disabled",
         "service_tier": lambda value: value in ("auto", "default"),
         "reasoning": lambda value: isinstance(value, dict) and _asks_no_reasoning(value),
         "prompt_cache_retention": lambda value: value == "in_memory",
-        "conversation": lambda _: False,
         "context_management": lambda _: False,
         "moderation": lambda _: False,
         "prompt": lambda _: False,
@@ -157,7 +195,7 @@ def _asks_no_reasoning(reasoning: Mapping[str, object]) -> bool:
 
 def response_request_of(document: dict[str, Any]) -> Asked:
     """The request in this decoded document. Raises an `InvalidRequest` that names the parameter at fault."""
-    fields = _TABLE.read(document)
+    fields = TABLE.read(document)
     check_model(fields)
     if fields.get("top_logprobs") and not fields.get("logprobs"):
         raise InvalidValue(
@@ -170,8 +208,10 @@ def response_request_of(document: dict[str, Any]) -> Asked:
     definitions = fields.get("tools", ())
     fields["tools"] = tools_of(document | {"tool_choice": _chat_choice(document)}, definitions)
     check_tools(fields, constrained_by="text.format")
+    store, previous_id = fields.pop("store", None), fields.pop("previous_id", None)
     request = GenerationRequest(surface="responses", **fields)
-    return Asked(request, _repeated(document, request, definitions))
+    repeated = _repeated(document, request, definitions)
+    return Asked(request, repeated, document["input"], store, previous_id)
 
 
 def _chat_choice(document: Mapping[str, Any]) -> object:
@@ -194,11 +234,10 @@ def _repeated(
         "metadata": document.get("metadata") or {},
         "model": request.model,
         "parallel_tool_calls": True if parallel is None else parallel,
-        "previous_response_id": None,
+        "previous_response_id": document.get("previous_response_id"),
         "reasoning": {"effort": None, "summary": None},
         "background": False,
         "service_tier": "default",
-        "store": False,
         "temperature": request.temperature,
         "text": {"format": form},
         "tool_choice": document.get("tool_choice") or "auto",

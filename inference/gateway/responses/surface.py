@@ -1,42 +1,120 @@
-"""The surface `POST /v1/responses`: answers as responses, whole and streamed. Nothing of them is stored."""
+"""The surface `POST /v1/responses`: answers as responses, whole and streamed, stored by the control plane."""
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
+from uuid import UUID
 
 import orjson
 
 from inference.gateway.answers import Answer
 from inference.gateway.authentication import Authenticator, identified, must
-from inference.gateway.contract import Ended, Finished, GatewayConfig, Token, Usage
-from inference.gateway.faults import GatewayFault
+from inference.gateway.contract import (
+    ChatMessage,
+    Ended,
+    Finished,
+    GatewayConfig,
+    Principal,
+    Token,
+    Usage,
+)
+from inference.gateway.faults import GatewayFault, PreviousResponseNotFound, ResponsesNotStored
 from inference.gateway.http import Exchange, OpenAiFaults
 from inference.gateway.parameters import document_of
 from inference.gateway.plans import Plan
+from inference.gateway.responses.items import read_input
+from inference.gateway.responses.keeping import FinishedResponse, ResponseKeeper, items_of
 from inference.gateway.responses.output import EventNumbers, Output
-from inference.gateway.responses.requests import response_request_of
-from inference.gateway.surfaces import GenerationSurface
+from inference.gateway.responses.requests import Asked, response_request_of
+from inference.gateway.snapshot import Snapshot
+from inference.gateway.surfaces import Finish, GenerationSurface, nothing_more
 
 PATH = "/v1/responses"
+_NO_KEEPER = (
+    "This gateway stores no responses: leave 'store' out or set it to false, or ask at the platform's own "
+    "address."
+)
+_ZERO_RETENTION = (
+    "Responses are not stored in this project, since its data retention is zero. Leave 'store' out or set it "
+    "to false, or have an administrator change the data retention of the project or the organization."
+)
 
 
 class ResponsesSurface:
-    """Reads requests for responses and has them generated."""
+    """Reads requests for responses and has them generated, and stored where that is wanted and allowed."""
 
     def __init__(
-        self, config: GatewayConfig, *, authenticator: Authenticator, generation: GenerationSurface
+        self,
+        config: GatewayConfig,
+        *,
+        authenticator: Authenticator,
+        generation: GenerationSurface,
+        snapshot: Snapshot,
+        keeper: ResponseKeeper | None,
     ) -> None:
         self._config, self._authenticator, self._generation = config, authenticator, generation
+        self._snapshot, self._keeper = snapshot, keeper
 
     async def serve(self, exchange: Exchange) -> None:
         """Answer one request. Raises `GatewayFault`, `ClientLeft`."""
         principal = await identified(exchange, self._authenticator)
         must(principal, "inference.complete")
         asked = response_request_of(document_of(await exchange.body(self._config)))
+        keeper = await self._keeper_for(principal, wished=asked.store)
+        if asked.previous_id is not None:
+            asked = asked.after(await self._before(exchange, principal, asked.previous_id))
         numbers = EventNumbers()
         exchange.faults = ResponseFaults(numbers)
-        dialect = ResponseDialect(asked.repeated, numbers)
-        await self._generation.generate(exchange, principal, asked.request, dialect)
+        dialect = ResponseDialect({**asked.repeated, "store": keeper is not None}, numbers)
+        finish: Finish = nothing_more
+        if keeper is not None:
+            finish = partial(_store, keeper, principal, exchange.request_id, asked, dialect)
+        await self._generation.generate(exchange, principal, asked.request, dialect, finish)
+
+    async def _keeper_for(self, principal: Principal, *, wished: bool | None) -> ResponseKeeper | None:
+        """Who stores this response: as was wished, or else as the project's data retention has it."""
+        if wished is False or (self._keeper is None and not wished):
+            return None
+        if self._keeper is None:
+            raise ResponsesNotStored(_NO_KEEPER, param="store")
+        project = await self._snapshot.project(principal.project_id)
+        if project is not None and project.stores_responses:
+            return self._keeper
+        if wished:
+            raise ResponsesNotStored(_ZERO_RETENTION, param="store")
+        return None
+
+    async def _before(
+        self, exchange: Exchange, principal: Principal, previous_id: UUID
+    ) -> tuple[ChatMessage, ...]:
+        """The turns up to the end of a stored response."""
+        must(principal, "response.read")
+        param = "previous_response_id"
+        if self._keeper is None:
+            raise PreviousResponseNotFound(
+                "This gateway stores no responses, so none can be continued: send the items so far in "
+                "'input', or ask at the platform's own address.",
+                param=param,
+            )
+        request_id = exchange.request_id
+        return read_input(
+            await self._keeper.items_until(principal, previous_id, request_id=request_id), param
+        )
+
+
+async def _store(
+    keeper: ResponseKeeper, principal: Principal, request_id: UUID, asked: Asked, dialect: "ResponseDialect"
+) -> None:
+    await keeper.keep(
+        FinishedResponse(
+            request_id=request_id,
+            principal=principal,
+            previous_id=asked.previous_id,
+            input=items_of(asked.given, request_id),
+            response=dialect.response,
+        )
+    )
 
 
 class ResponseFaults(OpenAiFaults):
@@ -51,14 +129,18 @@ class ResponseFaults(OpenAiFaults):
 
 
 class ResponseDialect:
-    """Responses, whole and streamed; `repeated` is what each repeats of its request."""
+    """One response, whole or streamed; `repeated` is what it repeats of its request.
+
+    `response` is the object, once it is written.
+    """
 
     def __init__(self, repeated: Mapping[str, Any], numbers: EventNumbers) -> None:
         self._repeated, self._numbers = repeated, numbers
+        self.response: dict[str, Any] = {}
 
     def whole(self, exchange: Exchange, plan: Plan, answer: Answer) -> bytes:
         """A `response` object."""
-        writer = ResponseWriter(plan, self._repeated, self._numbers)
+        writer = self.writer(plan)
         choice = answer.choices[0]
         for token in choice.tokens:
             writer.token(token)
@@ -67,14 +149,19 @@ class ResponseDialect:
 
     def writer(self, plan: Plan) -> "ResponseWriter":
         """For the events of a stream."""
-        return ResponseWriter(plan, self._repeated, self._numbers)
+        return ResponseWriter(plan, self._repeated, self._numbers, self.response)
 
 
 class ResponseWriter:
-    """Writes the events of one stream, from `response.created` to `response.completed`."""
+    """Writes the events of one stream, from `response.created` to `response.completed`.
 
-    def __init__(self, plan: Plan, repeated: Mapping[str, Any], numbers: EventNumbers) -> None:
-        self._plan, self._repeated, self._numbers = plan, repeated, numbers
+    `written` is filled with the whole response at the end.
+    """
+
+    def __init__(
+        self, plan: Plan, repeated: Mapping[str, Any], numbers: EventNumbers, written: dict[str, Any]
+    ) -> None:
+        self._plan, self._repeated, self._numbers, self._written = plan, repeated, numbers, written
         self._output = Output(plan, numbers)
         self._complete = True
 
@@ -100,7 +187,8 @@ class ResponseWriter:
 
     def finished(self, usage: Usage) -> dict[str, Any]:
         """The response once all of it has come."""
-        return self._response("completed" if self._complete else "incomplete", usage)
+        self._written |= self._response("completed" if self._complete else "incomplete", usage)
+        return self._written
 
     def _response(self, status: str, usage: Usage | None) -> dict[str, Any]:
         response: dict[str, Any] = {

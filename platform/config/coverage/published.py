@@ -7,19 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from inference.gateway import models
-from inference.gateway.application import CHAT_PATH, COMPLETIONS_PATH, FORWARDED
-from inference.gateway.responses import surface as responses
+from inference.gateway import description
 
 _METHODS = ("get", "post", "put", "patch", "delete")
 _PARAMETER = re.compile(r"\{[^}]+\}")
 OPERATIONS = Path(__file__).with_name("openai-operations.txt")
 DESCRIPTION = Path(__file__).parents[3] / "frontend" / "openapi.json"
-DATA_PLANE = (
-    *(("POST", path) for path in (CHAT_PATH, COMPLETIONS_PATH, responses.PATH, *FORWARDED)),
-    ("GET", models.PATH),
-    ("GET", f"{models.PATH}/{{model}}"),
-)
 
 
 @dataclass(frozen=True)
@@ -62,5 +55,5 @@ def listing(specification: Mapping[str, Any]) -> str:
 def served() -> frozenset[tuple[str, str]]:
     """The places of what the control plane describes of itself, and of the data plane."""
     own: Iterable[Operation] = operations_in(json.loads(DESCRIPTION.read_text()))
-    gateway = (Operation(method, path) for method, path in DATA_PLANE)
+    gateway = operations_in({"paths": description.paths()})
     return frozenset(one.place for one in (*own, *gateway))

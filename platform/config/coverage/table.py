@@ -5,14 +5,17 @@ from itertools import groupby
 
 from config.coverage.published import Operation, published, served
 
-_TEXT_ONLY = "text in and out; no images, audio, files, stored answers, searches ([parameters](gateway.md))"
+_TEXT_ONLY = "text in and out; no images, audio, files, storing, searches ([parameters](gateway.md))"
+_ALL_WHOLE = "whole, not as a stream: none is made in the background"
 _BY_A_FEATURE = "over OpenAI-compatible servers with the feature `{}` ([gateway](gateway.md)), else 400"
 _EMPTY = "empty: nothing of the kind is served"
 PARTIAL: Mapping[str, str] = {
     "POST /v1/chat/completions": _TEXT_ONLY,
     "POST /v1/completions": "prompts are texts, not tokens; `echo` without `logprobs`",
-    "POST /v1/responses": "text and functions; nothing is stored, so no `store`, `previous_response_id`, "
-    "`conversation`, `background` ([parameters](gateway.md))",
+    "POST /v1/responses": "text and functions, stored where the data retention allows it; no `conversation`, "
+    "no `background` ([parameters](gateway.md))",
+    "GET /v1/responses/{response_id}": _ALL_WHOLE,
+    "POST /v1/responses/{response_id}/cancel": "refused: a stored response has ended",
     "POST /v1/embeddings": _BY_A_FEATURE.format("embeddings"),
     "POST /v1/moderations": _BY_A_FEATURE.format("moderations") + "; texts only",
     "POST /v1/images/generations": _BY_A_FEATURE.format("images") + "; whole, as `b64_json`",
@@ -36,11 +39,12 @@ REASONS: Mapping[str, str] = {
     "/v1/assistants": "OpenAI deprecates it in favour of responses",
     "/v1/threads": "OpenAI deprecates it in favour of responses",
     "/v1/audio": _NO_SPEECH,
-    "/v1/chat/completions": "answers are not stored",
+    "/v1/chat/completions": "chat completions are not stored; responses can be",
     "/v1/chatkit": "the console has a chat of its own",
     "/v1/containers": _NO_TOOLS,
     "/v1/content_provenance_checks": "nothing is marked, so there is nothing to check",
-    "/v1/conversations": "responses are not stored; conversations of the console have an API of their own",
+    "/v1/conversations": "responses go on by `previous_response_id`; the console's conversations have an API "
+    "of their own",
     "/v1/evals": "evaluations belong to trainings here",
     "/v1/fine_tuning/alpha": "trainings use no graders",
     "/v1/fine_tuning/checkpoints": "a model belongs to its project; other projects are not given it",
@@ -52,7 +56,6 @@ REASONS: Mapping[str, str] = {
     "/v1/organization/projects/{project_id}/certificates": "client certificates are not used",
     "/v1/organization/projects/{project_id}/hosted_tool_permissions": _NO_TOOLS,
     "/v1/realtime": _NO_SPEECH,
-    "/v1/responses": "responses are not stored",
     "/v1/responses/compact": "callers keep their items, and shorten them as they like",
     "/v1/responses/input_tokens": "`/tgi/{model}/chat_tokenize` tells the tokens of a conversation",
     "/v1/skills": _NO_TOOLS,

@@ -48,7 +48,7 @@ def rename(name: str) -> Organization:
     if name != before:
         _change(organization, name=name)
         record("organization.update", organization.public_id, before={"name": before}, after={"name": name})
-        _tell(CHANGED, organization)
+        tell(CHANGED, organization)
     return organization
 
 
@@ -65,7 +65,7 @@ def suspend(reason: str) -> Organization:
     organization = _locked(OrganizationState.ACTIVE)
     _change(organization, state=OrganizationState.SUSPENDED, state_reason=reason)
     record("organization.suspend", organization.public_id, reason=reason)
-    _tell(SUSPENDED, organization)
+    tell(SUSPENDED, organization)
     return organization
 
 
@@ -74,7 +74,7 @@ def resume() -> Organization:
     organization = _locked(OrganizationState.SUSPENDED)
     _change(organization, state=OrganizationState.ACTIVE, state_reason="")
     record("organization.resume", organization.public_id)
-    _tell(RESUMED, organization)
+    tell(RESUMED, organization)
     return organization
 
 
@@ -93,7 +93,7 @@ def request_close(name: str) -> Organization:
     grace = timedelta(days=settings.CLOSING_GRACE_DAYS)
     _change(organization, state=OrganizationState.CLOSING, erase_at=Now() + grace)
     record("organization.close", organization.public_id, erase_at=str(organization.erase_at))
-    _tell(CLOSING, organization)
+    tell(CLOSING, organization)
     return organization
 
 
@@ -102,7 +102,7 @@ def undo_close() -> Organization:
     organization = _locked(OrganizationState.CLOSING)
     _change(organization, state=OrganizationState.ACTIVE, erase_at=None)
     record("organization.reopen", organization.public_id)
-    _tell(REOPENED, organization)
+    tell(REOPENED, organization)
     return organization
 
 
@@ -120,7 +120,8 @@ def _change(organization: Organization, **values: object) -> None:
     organization.refresh_from_db()
 
 
-def _tell(name: str, organization: Organization) -> None:
+def tell(name: str, organization: Organization) -> None:
+    """Say what happened to an organization; gateways and consoles follow."""
     emit(
         Happening(
             name,

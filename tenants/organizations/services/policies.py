@@ -6,6 +6,7 @@ from kernel.audit.log import record
 from kernel.errors import InvalidRequest
 from kernel.tenancy.scope import current_organization_id
 from tenants.organizations.models import Organization, Project
+from tenants.organizations.services import lifecycle
 from tenants.organizations.services.projects import CHANGED, require_live, tell
 
 MAX_LISTED_MODELS = 1000
@@ -19,7 +20,10 @@ RETENTIONS = (
     "enhanced_modified_abuse_monitoring",
 )
 # A project may also follow its organization, or have no control of its own.
-PROJECT_RETENTIONS = ("organization_default", "none", *RETENTIONS)
+FOLLOWING = "organization_default"
+PROJECT_RETENTIONS = (FOLLOWING, "none", *RETENTIONS)
+# Whoever chose one of these wants nothing of a request stored.
+KEEPING_NOTHING = frozenset({"zero_data_retention", "enhanced_zero_data_retention"})
 
 
 def list_models(project: Project, mode: str, model_ids: Sequence[str]) -> None:
@@ -47,6 +51,13 @@ def unlist_models(project: Project) -> bool:
     return True
 
 
+def stores_requests(organization: Organization, project: Project) -> bool:
+    """Whether the project's data retention lets requests and their answers be stored for those who ask."""
+    follows = project.data_retention == FOLLOWING
+    retention = organization.data_retention if follows else project.data_retention
+    return retention not in KEEPING_NOTHING
+
+
 def change_project_retention(project: Project, retention: str) -> None:
     """Say what is kept of the project's requests. Raises `InvalidRequest`, `ProjectArchived`."""
     require_live(project)
@@ -66,6 +77,7 @@ def change_retention(retention: str) -> Organization:
     organization.save(update_fields=["data_retention"])
     change = {"before": {"data_retention": before}, "after": {"data_retention": retention}}
     record("organization.update", organization.public_id, **change)
+    lifecycle.tell(lifecycle.CHANGED, organization)
     return organization
 
 

@@ -15,6 +15,7 @@ from inference.gateway.entries import KeyEntry, ProjectEntry, read_entry
 from tenants.access.models import ApiKey
 from tenants.access.secrets import keyed_hash
 from tenants.access.services import keys
+from tenants.organizations.services import policies
 from tests.cast import Person
 from tests.inference.deployments.fake_pod import FakePod, adapter
 from tests.inference.deployments.house import base_model, deliver, published, register
@@ -88,6 +89,25 @@ def test_a_project_is_published_with_exactly_what_the_gateway_reads(owner: Perso
     assert isinstance(entry, ProjectEntry)
     assert entry.deployments[version.name].served_as == f"adapter-{digest}"
     assert entry.deployments[PROJECT_BASE_MODEL].served_as == f"base-{base.digest}"
+
+
+def test_what_is_stored_of_requests_is_told_to_the_gateways(owner: Person, pod: FakePod) -> None:
+    def stores() -> bool:
+        deliver(owner)
+        found: bool = value_of(f"lw:snapshot:project:{owner.project.pk}")["stores_responses"]
+        return found
+
+    assert stores() is False
+    with owner.acting():
+        policies.change_retention("modified_abuse_monitoring")
+    assert stores() is True
+    with owner.acting():
+        policies.change_project_retention(owner.project, "enhanced_zero_data_retention")
+    assert stores() is False
+    with owner.acting():
+        policies.change_project_retention(owner.project, "none")
+        policies.change_retention("zero_data_retention")
+    assert stores() is True
 
 
 def test_a_revoked_key_is_gone_within_two_seconds_and_the_gateways_are_told(

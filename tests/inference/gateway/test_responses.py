@@ -209,8 +209,8 @@ async def test_a_stream_that_breaks_off_ends_with_the_published_error(
 @pytest.mark.parametrize(
     ("changes", "code", "param"),
     [
-        ({"store": True}, "unsupported_parameter", "store"),
-        ({"previous_response_id": "resp_1"}, "unsupported_parameter", "previous_response_id"),
+        ({"store": True}, "responses_not_stored", "store"),
+        ({"previous_response_id": "resp_1"}, "previous_response_not_found", "previous_response_id"),
         ({"background": True}, "unsupported_parameter", "background"),
         ({"input": []}, "invalid_value", "input"),
         ({"input": None}, "missing_required_parameter", "input"),
