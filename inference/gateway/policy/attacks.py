@@ -26,7 +26,8 @@ _SIGNS = tuple(
         r"\byou are (?:now |going to (?:be|act as) )?(?:dan\b|do anything now|an? (?:\w+ )?(?:unrestricted"
         r"|unfiltered|uncensored|jailbroken))",
         r"\b(?:act|pretend|respond|answer|behave)\b.{0,40}\b(?:without|with no|free (?:of|from)) "
-        r"(?:any |all )?(?:\w+ )?(?:restrictions?|filters?|limits?|limitations?|censorship|guidelines|rules)\b",
+        r"(?:any |all )?(?:\w+ )?"
+        r"(?:restrictions?|filters?|limits?|limitations?|censorship|guidelines|rules)\b",
         r"\b(?:do anything now|developer mode enabled|jailbreak mode|god mode enabled)\b",
         r"\b(?:enable|enter|activate|switch to) (?:\w+ )?(?:developer|jailbreak|dan|god|sudo) mode\b",
         # Posing as the system.

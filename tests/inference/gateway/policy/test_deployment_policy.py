@@ -31,7 +31,7 @@ def streamed(answer: httpx.Response) -> tuple[str, list[str]]:
 async def prompt_of(house: House, **body: Any) -> str:
     answer = await house.chat(**body)
     assert answer.status_code == 200, answer.text
-    return str(house.tgi.requests[-1]["inputs"])
+    return str(house.tgi.seen[-1].body["inputs"])
 
 
 async def test_the_system_prompt_comes_first_and_callers_own_follows_it(house: House) -> None:
@@ -46,7 +46,7 @@ async def test_no_surface_goes_around_the_system_prompt(house: House) -> None:
     await house.redeploy(policy={"system_prompt": "Be kind."})
     assert refused(await house.complete()) == (400, "invalid_value", "prompt")
     assert (await house.native()).status_code == 422
-    assert house.tgi.requests == []
+    assert house.tgi.seen == []
 
 
 @pytest.mark.parametrize(
@@ -68,19 +68,19 @@ async def test_a_parameter_out_of_bounds_is_refused_by_its_name(
     await house.redeploy(policy={"parameters": parameters})
     status, _, named = refused(await house.chat(**asked))
     assert (status, named) == (400, param or "response_format")
-    assert house.tgi.requests == []
+    assert house.tgi.seen == []
 
 
 async def test_what_was_not_asked_for_takes_the_nearest_value_allowed(house: House) -> None:
     await house.redeploy(policy={"parameters": {"temperature": {"maximum": 0.5}}})
     assert (await house.chat()).status_code == 200
-    assert house.tgi.requests[-1]["parameters"]["temperature"] == 0.5
+    assert house.tgi.seen[-1].body["parameters"]["temperature"] == 0.5
 
 
 async def test_an_answer_has_no_more_tokens_than_the_policy_lets_it(house: House) -> None:
     await house.redeploy(policy={"max_answer_tokens": 20})
     assert (await house.chat()).status_code == 200
-    assert house.tgi.requests[-1]["parameters"]["max_new_tokens"] == 20
+    assert house.tgi.seen[-1].body["parameters"]["max_new_tokens"] == 20
     assert refused(await house.chat(max_tokens=21)) == (400, "invalid_value", "max_tokens")
     wished = await house.chat(max_completion_tokens=21)
     assert refused(wished) == (400, "invalid_value", "max_completion_tokens")
@@ -93,7 +93,7 @@ async def test_personal_data_never_reaches_the_model_where_prompts_are_redacted(
     messages = [{"role": "user", "content": "I am a@b.org, card 4111 1111 1111 1111, at 10.0.0.1."}]
     assert "I am [EMAIL], card [CARD], at 10.0.0.1." in await prompt_of(house, messages=messages)
     assert (await house.complete(prompt="From a@b.org")).status_code == 200
-    assert house.tgi.requests[-1]["inputs"] == "From [EMAIL]"
+    assert house.tgi.seen[-1].body["inputs"] == "From [EMAIL]"
     record = (await house.records(2))[0]
     assert record["guardrail"].endswith("ms; pii.prompt 2")
 
@@ -113,7 +113,7 @@ async def test_a_blocked_prompt_is_refused_in_openais_words(
     answer = await house.chat(messages=[{"role": "user", "content": content}])
     assert refused(answer) == (400, "content_policy_violation", "messages")
     assert content not in answer.text
-    assert house.tgi.requests == []
+    assert house.tgi.seen == []
     assert await house.records(0) == []
 
 
@@ -176,7 +176,7 @@ async def test_a_prescribed_schema_is_what_the_model_gets(house: House) -> None:
     server = {"kind": "tgi", "url": house.tgi.url, "features": ["grammar"]}
     await house.redeploy(policy={"output_schema": schema}, backends=[server])
     assert (await house.chat()).status_code == 200
-    assert house.tgi.requests[-1]["parameters"]["grammar"] == {"type": "json", "value": schema}
+    assert house.tgi.seen[-1].body["parameters"]["grammar"] == {"type": "json", "value": schema}
     answer = await house.chat(response_format={"type": "json_object"})
     assert refused(answer) == (400, "unsupported_parameter", "response_format")
 
@@ -184,7 +184,7 @@ async def test_a_prescribed_schema_is_what_the_model_gets(house: House) -> None:
 async def test_a_policy_that_cannot_be_read_lets_nothing_pass(house: House) -> None:
     await house.redeploy(policy={"pii": {"answer": "perhaps"}})
     assert (await house.chat()).status_code == 503
-    assert house.tgi.requests == []
+    assert house.tgi.seen == []
 
 
 async def test_every_answer_says_that_a_machine_made_it(house: House) -> None:
