@@ -37,6 +37,8 @@ from inference.gateway.ids import rendered, uuid7
 from inference.gateway.ledger import Ledger
 from inference.gateway.metering import Meter
 from inference.gateway.plans import Plan
+from inference.gateway.policy.applying import governed
+from inference.gateway.policy.notes import notes_for
 from inference.gateway.prompts import calls_of, fitted, prompt_bound
 from inference.gateway.routing.dispatch import Dispatcher
 from inference.gateway.snapshot import Snapshot
@@ -91,6 +93,8 @@ class Completer:
     ) -> Plan:
         """Check everything that can be checked before the model is asked. Raises `GatewayFault`."""
         deployment = await self.usable(principal, request.model)
+        notes = notes_for(deployment.policy)
+        request = governed(request, deployment.policy, notes)
         wished = tuple(self._salted(call, deployment, principal) for call in calls_of(request, deployment))
         try:
             fits = await self._fitted(wished, deployment, request.subject)
@@ -103,6 +107,7 @@ class Completer:
             deployment=deployment,
             calls=tuple(call for call, _ in fits),
             prompt_tokens=tuple(tokens for _, tokens in fits),
+            guardrails=notes,
         )
         # Last, so that nothing is reserved for what is refused for another reason.
         reservation = await self._admission.admit(principal, self._need(plan))
@@ -200,7 +205,7 @@ class Completer:
         ledger = Ledger(
             self._meter, principal=plan.principal, deployment=plan.deployment, surface=plan.request.surface
         )
-        ledger.reservation = plan.reservation
+        ledger.reservation, ledger.guardrails = plan.reservation, plan.guardrails
         choices = Choices(
             [Generation(plan, index, ledger, self._dispatcher, self._cache) for index in range(plan.answers)]
         )

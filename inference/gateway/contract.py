@@ -11,7 +11,7 @@ from inference.gateway.usage import CacheOutcome
 from kernel.addresses import Network
 
 Role = Literal["system", "user", "assistant", "tool"]
-FinishReason = Literal["stop", "length"]
+FinishReason = Literal["stop", "length", "content_filter"]
 # What a caller wants of the cache: `anew` keeps what is kept unasked, and gives nothing that was kept.
 CacheWish = Literal["auto", "use", "bypass", "refresh", "anew"]
 
@@ -144,7 +144,8 @@ class GenerationRequest:
     are `n` answers, chosen among `candidates` by their mean log probability. `max_tokens` None means what
     fits the context. `temperature` 0 is greedy. `verbatim` asks for every token as the server gives it:
     control tokens too, and stop sequences left in. `echo` puts the prompt before the answer; `suffix` is what
-    follows the gap that the answer fills.
+    follows the gap that the answer fills. `given` are the parameters that the caller wrote, by the names of
+    the surface.
     """
 
     model: str
@@ -177,6 +178,7 @@ class GenerationRequest:
     include_usage: bool = False
     surface: str = "chat.completions"
     cache: CacheWish = "auto"
+    given: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if bool(self.messages) == bool(self.prompts):
@@ -239,6 +241,8 @@ class Token(NamedTuple):
 @dataclass(frozen=True)
 class Ended:
     """The answer `index` is complete. `reason` is the model server's word for `finish_reason`.
+
+    It has none for `content_filter`, with which the deployment's policy ends an answer.
 
     `seed` is what it was generated with, None where nobody chose one.
     """

@@ -12,6 +12,8 @@ from inference.backends.directory import abilities_of
 from inference.backends.interface import BackendAddress
 from inference.gateway.bounds import LimitsEntry, PricesEntry, read_limits, read_prices
 from inference.gateway.contract import Principal
+from inference.gateway.faults import InvalidRequest
+from inference.gateway.policy.document import OPEN, Policy, read_policy
 from kernel.addresses import Network, network
 
 READY = "lw:snapshot:ready"
@@ -99,6 +101,7 @@ class Deployment:
     restricted: bool = False
     fim_template: FimTemplate | None = None
     caches: bool = True
+    policy: Policy = OPEN
 
     @cached_property
     def features(self) -> frozenset[str]:
@@ -166,7 +169,7 @@ def read_entry(name: str, value: bytes | str) -> Entry:
         if name.startswith(CACHE_PREFIX):
             return _cache(document)
         return _key(document) if name.startswith(KEY_PREFIX) else _project(document)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, InvalidRequest) as error:
         raise UnreadableEntry(f"{name}: {type(error).__name__}") from error
 
 
@@ -211,7 +214,7 @@ def _refusal(document: dict[str, Any]) -> Refusal | None:
 
 
 def _deployment(document: dict[str, Any]) -> Deployment:
-    default_max_tokens = document.get("default_max_tokens")
+    policy = read_policy(document.get("policy") or {})
     return Deployment(
         alias=document["alias"],
         deployment_id=str(document["deployment_id"]),
@@ -225,14 +228,20 @@ def _deployment(document: dict[str, Any]) -> Deployment:
         bos_token=document.get("bos_token") or "",
         eos_token=document.get("eos_token") or "",
         context_tokens=int(document["context_tokens"]),
-        default_max_tokens=None if default_max_tokens is None else int(default_max_tokens),
+        default_max_tokens=_least(document.get("default_max_tokens"), policy.max_answer_tokens),
         special_tokens=tuple(document.get("special_tokens") or ()),
         adds_bos=bool(document.get("adds_bos", False)),
         restricted=bool(document.get("restricted", False)),
         caches=bool(document.get("caches", True)),
         base_model=str(document.get("base_model") or ""),
         fim_template=_fim(document.get("fim_template")),
+        policy=policy,
     )
+
+
+def _least(*bounds: int | str | None) -> int | None:
+    """The least of those that are there."""
+    return min((int(one) for one in bounds if one is not None), default=None)
 
 
 def _fim(markers: dict[str, Any] | None) -> FimTemplate | None:

@@ -63,6 +63,12 @@ class ContextLengthExceeded(InvalidRequest):
     code = "context_length_exceeded"
 
 
+class ContentPolicyViolation(InvalidRequest):
+    """The deployment's policy does not let the prompt pass."""
+
+    code = "content_policy_violation"
+
+
 class BodyTooLarge(InvalidRequest):
     """The body is larger than allowed."""
 
@@ -197,6 +203,12 @@ class ModelFailed(GatewayFault):
     """The pod broke off or answered nonsense."""
 
     status, code = 502, "model_failed"
+
+
+class AnswerWithheld(GatewayFault):
+    """The deployment's policy ended the answer, and the API has no word for that."""
+
+    status, code = 502, "content_filter"
 
 
 class AdapterMismatch(GatewayFault):

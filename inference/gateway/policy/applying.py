@@ -1,0 +1,191 @@
+"""A request as the deployment's policy lets it be: checked, filtered, with the system prompt before it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import orjson
+
+from inference.gateway.contract import ChatMessage, GenerationRequest, Grammar
+from inference.gateway.faults import ContentPolicyViolation, InvalidValue, UnsupportedParameter
+from inference.gateway.policy.attacks import signs_in
+from inference.gateway.policy.document import BOUNDED, OPEN, PLAIN, Bounds, Policy
+from inference.gateway.policy.guarding import TextGuard
+from inference.gateway.policy.notes import GuardNotes
+
+# Whether a request asks for what can only be allowed or not.
+_ASKS: Mapping[str, Callable[[GenerationRequest], bool]] = {
+    "seed": lambda request: "seed" in request.given,
+    "stop": lambda request: bool(request.stop),
+    "logit_bias": lambda request: request.logit_bias is not None,
+    "logprobs": lambda request: request.logprobs or request.top_logprobs > 0,
+    "tools": lambda request: request.tools is not None,
+    "response_format": lambda request: request.grammar is not None,
+    "suffix": lambda request: bool(request.suffix),
+    "echo": lambda request: request.echo,
+    "watermark": lambda request: request.watermark,
+}
+# What surfaces call them, where that is not their own name.
+_NAMES: Mapping[str, tuple[str, ...]] = {
+    "response_format": ("grammar",),
+    "logprobs": ("top_n_tokens", "top_logprobs"),
+    "echo": ("return_full_text",),
+    "max_tokens": ("max_completion_tokens", "max_new_tokens"),
+}
+
+
+def governed(request: GenerationRequest, policy: Policy, notes: GuardNotes | None) -> GenerationRequest:
+    """The request as it may be made. Raises an `InvalidRequest` that names what may not be.
+
+    A bound applies to what the caller did not give, too: the nearest value within it is used.
+    """
+    if policy is OPEN:
+        return request
+    _check_allowed(request, policy)
+    request = replace(request, **_bounded(request, policy))
+    request = _with_schema(request, policy)
+    if notes is not None and policy.guards_prompts:
+        request = _filtered(request, policy, notes)
+    return _with_system_prompt(request, policy)
+
+
+def _name(request: GenerationRequest, parameter: str) -> str:
+    """As the caller wrote it."""
+    written = (one for one in _NAMES.get(parameter, ()) if one in request.given)
+    return parameter if parameter in request.given else next(written, parameter)
+
+
+def _check_allowed(request: GenerationRequest, policy: Policy) -> None:
+    for parameter, bounds in policy.parameters.items():
+        asked = _ASKS[parameter](request) if parameter in PLAIN else parameter in request.given
+        if asked and not bounds.allowed:
+            raise _not_allowed(request, parameter, "This deployment's policy does not allow it.")
+    if policy.guards_answers and _ASKS["logprobs"](request):
+        reason = "This deployment filters its answers, and log probabilities would tell what it filters."
+        raise _not_allowed(request, "logprobs", reason)
+
+
+def _not_allowed(request: GenerationRequest, parameter: str, reason: str) -> UnsupportedParameter:
+    name = _name(request, parameter)
+    return UnsupportedParameter(f"Unsupported parameter: '{name}'. {reason}", param=name)
+
+
+def _bounded(request: GenerationRequest, policy: Policy) -> dict[str, Any]:
+    limit = policy.max_answer_tokens
+    wished = {name: policy.parameters[name] for name in BOUNDED if name in policy.parameters}
+    if limit is not None and request.max_tokens is not None:
+        wished["max_tokens"] = Bounds(maximum=limit)
+    fields: dict[str, Any] = {}
+    for parameter, bounds in wished.items():
+        value = getattr(request, parameter)
+        if value is not None and (fitting := _within(value, bounds)) != value:
+            name = _name(request, parameter)
+            if name in request.given:
+                raise InvalidValue(
+                    f"Invalid value for '{name}': this deployment's policy allows {_range(bounds)}, but got "
+                    f"{value:g} instead.",
+                    param=name,
+                )
+            fields[parameter] = type(value)(fitting)
+    return fields
+
+
+def _within(value: float, bounds: Bounds) -> float:
+    if bounds.minimum is not None and value < bounds.minimum:
+        return bounds.minimum
+    return bounds.maximum if bounds.maximum is not None and value > bounds.maximum else value
+
+
+def _range(bounds: Bounds) -> str:
+    if bounds.minimum is None:
+        return f"at most {bounds.maximum:g}"
+    return f"at least {bounds.minimum:g}" + (f" and at most {bounds.maximum:g}" if bounds.maximum else "")
+
+
+def _with_schema(request: GenerationRequest, policy: Policy) -> GenerationRequest:
+    if policy.output_schema is None:
+        return request
+    for parameter in ("response_format", "tools"):
+        if _ASKS[parameter](request):
+            raise _not_allowed(request, parameter, "This deployment's policy prescribes the answer's form.")
+    return replace(request, grammar=Grammar("json", schema=policy.output_schema))
+
+
+def _filtered(request: GenerationRequest, policy: Policy, notes: GuardNotes) -> GenerationRequest:
+    clean = partial(_clean, policy=policy, notes=notes, subject=request.subject)
+    tools = request.tools
+    return replace(
+        request,
+        messages=tuple(_clean_message(one, clean) for one in request.messages),
+        prompts=tuple(clean(one) for one in request.prompts),
+        suffix=None if request.suffix is None else clean(request.suffix),
+        tools=tools
+        and replace(tools, definitions=tuple(_throughout(one, clean) for one in tools.definitions)),
+    )
+
+
+def _clean_message(message: ChatMessage, clean: Callable[[str], str]) -> ChatMessage:
+    calls = [
+        replace(one, arguments=orjson.dumps(_throughout(orjson.loads(one.arguments), clean)).decode())
+        for one in message.tool_calls
+    ]
+    name = None if message.name is None else clean(message.name)
+    return replace(message, content=clean(message.content), name=name, tool_calls=tuple(calls))
+
+
+def _throughout(value: Any, clean: Callable[[str], str]) -> Any:
+    """The value with every text and number in it cleaned; a number that stays as it is stays a number."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, list):
+        return [_throughout(one, clean) for one in value]
+    if isinstance(value, dict):
+        return {name: _throughout(one, clean) for name, one in value.items()}
+    if isinstance(value, int) and not isinstance(value, bool):
+        cleaned = clean(str(value))
+        return value if cleaned == str(value) else cleaned
+    return value
+
+
+def _clean(text: str, *, policy: Policy, notes: GuardNotes, subject: str) -> str:
+    """The text as the model may read it. Raises `ContentPolicyViolation`."""
+    if policy.attacks != "off":
+        with notes.timed():
+            signs = signs_in(text)
+        if signs:
+            notes.found("attacks.prompt", signs)
+            if policy.attacks == "block":
+                raise _violation(subject, "it tries to set the model's instructions aside")
+    if (policy.pii.prompt, policy.words.prompt) == ("off", "off"):
+        return text
+    guard = TextGuard(policy, "prompt", notes)
+    cleaned = guard.feed(text) + guard.rest()
+    if guard.blocked:
+        raise _violation(subject, "it has personal data or words that are not allowed")
+    return cleaned
+
+
+def _violation(subject: str, reason: str) -> ContentPolicyViolation:
+    return ContentPolicyViolation(
+        f"Your request was rejected by this deployment's content policy: {reason}. Change '{subject}' and "
+        "send it again.",
+        param=subject,
+    )
+
+
+def _with_system_prompt(request: GenerationRequest, policy: Policy) -> GenerationRequest:
+    """Before everything else; a system message that comes first follows within the same message."""
+    if not policy.system_prompt:
+        return request
+    if not request.messages:
+        raise InvalidValue(
+            "This deployment has a system prompt, so it answers chat completions only: text without a chat "
+            "template would go around it. Use '/v1/chat/completions'.",
+            param=request.subject,
+        )
+    first, *others = request.messages
+    if first.role == "system" and first.name is None:
+        merged = ChatMessage("system", f"{policy.system_prompt}\n\n{first.content}")
+        return replace(request, messages=(merged, *others))
+    return replace(request, messages=(ChatMessage("system", policy.system_prompt), *request.messages))
