@@ -1,6 +1,6 @@
 """A request as the deployment's policy lets it be: checked, filtered, with the system prompt before it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -18,6 +18,7 @@ from inference.gateway.policy.notes import GuardNotes
 _ASKS: Mapping[str, Callable[[GenerationRequest], bool]] = {
     "seed": lambda request: "seed" in request.given,
     "stop": lambda request: bool(request.stop),
+    "top_k": lambda request: request.top_k > 0,
     "logit_bias": lambda request: request.logit_bias is not None,
     "logprobs": lambda request: request.logprobs or request.top_logprobs > 0,
     "tools": lambda request: request.tools is not None,
@@ -26,12 +27,13 @@ _ASKS: Mapping[str, Callable[[GenerationRequest], bool]] = {
     "echo": lambda request: request.echo,
     "watermark": lambda request: request.watermark,
 }
+_NOT_ALLOWED = "it has personal data or words that are not allowed"
 # What surfaces call them, where that is not their own name.
 _NAMES: Mapping[str, tuple[str, ...]] = {
-    "response_format": ("grammar",),
-    "logprobs": ("top_n_tokens", "top_logprobs"),
+    "response_format": ("grammar", "text"),
+    "logprobs": ("include", "top_n_tokens", "top_logprobs"),
     "echo": ("return_full_text",),
-    "max_tokens": ("max_completion_tokens", "max_new_tokens"),
+    "max_tokens": ("max_completion_tokens", "max_new_tokens", "max_output_tokens"),
 }
 
 
@@ -98,9 +100,8 @@ def _within(value: float, bounds: Bounds) -> float:
 
 
 def _range(bounds: Bounds) -> str:
-    if bounds.minimum is None:
-        return f"at most {bounds.maximum:g}"
-    return f"at least {bounds.minimum:g}" + (f" and at most {bounds.maximum:g}" if bounds.maximum else "")
+    bounded = {"at least": bounds.minimum, "at most": bounds.maximum}
+    return " and ".join(f"{word} {bound:g}" for word, bound in bounded.items() if bound is not None)
 
 
 def _with_schema(request: GenerationRequest, policy: Policy) -> GenerationRequest:
@@ -123,6 +124,21 @@ def _filtered(request: GenerationRequest, policy: Policy, notes: GuardNotes) -> 
         tools=tools
         and replace(tools, definitions=tuple(_throughout(one, clean) for one in tools.definitions)),
     )
+
+
+def check_texts(texts: Sequence[str], policy: Policy, notes: GuardNotes, subject: str) -> None:
+    """For what is passed to a server as it is: what would be redacted is refused too, and so are tokens,
+    which cannot be looked through. Raises `ContentPolicyViolation`.
+    """
+    if not policy.guards_prompts:
+        return
+    if not texts:
+        raise ContentPolicyViolation(
+            f"This deployment looks through what it is sent, so '{subject}' can be text only.", param=subject
+        )
+    for text in texts:
+        if _clean(text, policy=policy, notes=notes, subject=subject) != text:
+            raise _violation(subject, _NOT_ALLOWED)
 
 
 def _clean_message(message: ChatMessage, clean: Callable[[str], str]) -> ChatMessage:
@@ -162,7 +178,7 @@ def _clean(text: str, *, policy: Policy, notes: GuardNotes, subject: str) -> str
     guard = TextGuard(policy, "prompt", notes)
     cleaned = guard.feed(text) + guard.rest()
     if guard.blocked:
-        raise _violation(subject, "it has personal data or words that are not allowed")
+        raise _violation(subject, _NOT_ALLOWED)
     return cleaned
 
 

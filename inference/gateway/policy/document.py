@@ -9,8 +9,9 @@ from typing import Any, Literal, cast
 import orjson
 
 from inference.gateway import checks
+from inference.gateway.checks import Read
 from inference.gateway.faults import InvalidValue, UnknownParameter
-from inference.gateway.parameters import MAX_TOKENS, schema
+from inference.gateway.parameters import MAX_ANSWERS, MAX_TOKENS, schema
 from inference.gateway.policy.pii import KINDS
 from inference.gateway.policy.words import WordList
 
@@ -20,12 +21,21 @@ ATTACK_ACTIONS: tuple[Action, ...] = ("off", "flag", "block")
 MAX_SYSTEM_PROMPT_CHARACTERS = 32_000
 MAX_WORDS = 500
 MAX_WORD_CHARACTERS = 100
-# Those whose numbers can be bounded, and those that can only be allowed or not.
-BOUNDED = (
-    *("temperature", "top_p", "top_k", "typical_p", "frequency_penalty", "presence_penalty"),
-    *("repetition_penalty", "n", "best_of"),
+# Those whose numbers can be bounded, with what they can be at all, and those that can only be allowed or not.
+BOUNDED: Mapping[str, Read] = {
+    "temperature": checks.number(0, 2),
+    "top_p": checks.number(0, 1),
+    "typical_p": checks.above_zero(1),
+    "frequency_penalty": checks.number(-2, 2),
+    "presence_penalty": checks.number(-2, 2),
+    "repetition_penalty": checks.above_zero(100),
+    "n": checks.integer(1, MAX_ANSWERS),
+    "best_of": checks.integer(1, MAX_ANSWERS),
+}
+PLAIN = (
+    *("seed", "stop", "top_k", "logit_bias", "logprobs", "tools", "response_format", "suffix", "echo"),
+    "watermark",
 )
-PLAIN = ("seed", "stop", "logit_bias", "logprobs", "tools", "response_format", "suffix", "echo", "watermark")
 
 
 @dataclass(frozen=True)
@@ -87,6 +97,8 @@ OPEN = Policy()
 def read_policy(document: object) -> Policy:
     """The policy in this decoded document. Raises an `InvalidRequest` that names the place at fault."""
     fields = checks.mapping(document, "policy")
+    if not fields:
+        return OPEN
     _only(fields, _READERS.keys(), "")
     read: dict[str, Any] = {}
     for name, value in fields.items():
@@ -129,7 +141,7 @@ def _bounds(value: object, param: str, name: str) -> Bounds:
     read: dict[str, Any] = {}
     for bound in ("minimum", "maximum"):
         if given.get(bound) is not None:
-            read[bound] = checks.number(-1000, 1000)(given[bound], f"{param}.{bound}")
+            read[bound] = BOUNDED[name](given[bound], f"{param}.{bound}")
     if "allowed" in given:
         read["allowed"] = checks.boolean(given["allowed"], f"{param}.allowed")
     bounds = Bounds(**read)

@@ -9,6 +9,7 @@ from inference.gateway.policy.document import Policy
 
 # So that what is told fits the usage record's field.
 _MOST_TOLD = 99
+_MOST_MILLISECONDS = 9999.0
 
 
 class GuardNotes:
@@ -16,7 +17,7 @@ class GuardNotes:
 
     def __init__(self) -> None:
         self._found: Counter[str] = Counter()
-        self._seconds = 0.0
+        self.seconds = 0.0
         self.blocked = False
 
     @contextmanager
@@ -26,7 +27,7 @@ class GuardNotes:
         try:
             yield
         finally:
-            self._seconds += time.perf_counter() - began
+            self.seconds += time.perf_counter() - began
 
     def found(self, name: str, count: int = 1) -> None:
         """So many more findings."""
@@ -36,7 +37,8 @@ class GuardNotes:
         """On one line of at most 100 characters: milliseconds, findings, whether anything was blocked."""
         findings = [f"{name} {min(count, _MOST_TOLD)}" for name, count in sorted(self._found.items())]
         outcome = [*findings, "blocked"] if self.blocked else findings or ["passed"]
-        return f"{self._seconds * 1000:.2f} ms; {', '.join(outcome)}"
+        milliseconds = min(self.seconds * 1000, _MOST_MILLISECONDS)
+        return f"{milliseconds:.{2 if milliseconds < 99 else 0}f} ms; {', '.join(outcome)}"
 
 
 def notes_for(policy: Policy) -> GuardNotes | None:

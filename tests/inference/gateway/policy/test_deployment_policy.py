@@ -9,7 +9,7 @@ import pytest
 
 from tests.inference.gateway.asking import caching, outcome
 from tests.inference.gateway.fake_tgi import Script
-from tests.inference.gateway.house import House, ValkeyServer, deployment
+from tests.inference.gateway.house import DIGEST, House, ValkeyServer, deployment, server_of
 
 LEAKY = ["Write to an", "na@ex", "ample.org or +49", " 170 12", "34567 now", "."]
 SAFE = "Write to [EMAIL] or [PHONE] now."
@@ -208,3 +208,57 @@ async def test_what_was_kept_under_one_policy_is_not_given_under_another(
         kept = await house.chat(temperature=0)
         assert outcome(kept) == "hit"
         assert kept.json()["choices"][0]["message"]["content"] == SAFE
+
+
+async def test_a_withheld_response_says_why_it_is_incomplete(house: House) -> None:
+    await house.redeploy(policy={"denied_words": {"words": ["secret plan"], "answer": "block"}})
+    house.tgi.script = Script(tokens=["The se", "cret", " ", "plan", " is", " this"])
+    asked = {"model": "support", "input": "Hi"}
+    answer = await house.client.post("/v1/responses", json=asked, headers=house.tenant.headers)
+    response = answer.json()
+    assert (response["status"], response["incomplete_details"]) == (
+        "incomplete",
+        {"reason": "content_filter"},
+    )
+    assert response["output"][0]["content"][0]["text"] == "The "
+    assert response["ai_generated"] is True
+    stream = await house.client.post(
+        "/v1/responses", json=asked | {"stream": True}, headers=house.tenant.headers
+    )
+    assert '"reason":"content_filter"' in stream.text
+    assert "secret" not in stream.text
+
+
+async def test_parameters_of_responses_are_refused_by_their_own_names(house: House) -> None:
+    await house.redeploy(
+        policy={"max_answer_tokens": 20, "parameters": {"response_format": {"allowed": False}}}
+    )
+    for asked, param in (
+        ({"max_output_tokens": 21}, "max_output_tokens"),
+        ({"text": {"format": {"type": "json_object"}}}, "text"),
+    ):
+        body = {"model": "support", "input": "Hi"} | asked
+        answer = await house.client.post("/v1/responses", json=body, headers=house.tenant.headers)
+        assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
+
+
+async def test_an_answer_names_the_model_version_and_the_hash_of_its_adapter(house: House) -> None:
+    for answer in (await house.chat(), await house.chat(stream=True), await house.native()):
+        assert answer.headers["x-loomworks-model-version"].startswith("mv-")
+        assert answer.headers["x-loomworks-digest"] == DIGEST
+
+
+@pytest.mark.parametrize("house", ["openai"], indirect=True)
+async def test_what_is_passed_to_a_server_as_it_is_may_hold_nothing_to_redact(house: House) -> None:
+    server = server_of("openai", house.tgi.url, features=["vllm", "embeddings", "images"])
+    await house.redeploy(kind="openai", backends=[server], policy={"pii": {"prompt": "redact"}})
+    for path, asked in (
+        ("/v1/embeddings", {"input": "From a@b.org"}),
+        ("/v1/embeddings", {"input": [1, 2, 3]}),
+        ("/v1/images/generations", {"prompt": "A portrait of a@b.org"}),
+    ):
+        body = {"model": "support"} | asked
+        answer = await house.client.post(path, json=body, headers=house.tenant.headers)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "content_policy_violation")
+        assert "a@b.org" not in answer.text
+    assert house.tgi.seen == []
