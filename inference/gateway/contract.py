@@ -192,6 +192,11 @@ class GenerationRequest:
         return "messages" if self.messages else "prompt"
 
     @property
+    def characters(self) -> int:
+        """Of all that the caller says."""
+        return sum(len(one.content) for one in self.messages) + sum(map(len, self.prompts))
+
+    @property
     def candidates(self) -> int:
         """How many answers are generated of each prompt."""
         return self.n if self.best_of is None else max(self.n, self.best_of)

@@ -108,6 +108,7 @@ def bodies(ids: dict[str, str]) -> dict[str, Any]:
         "PUT /api/v1/files/{file_id}/provenance": {"processing_purpose": "Support"},
         "POST /api/v1/conversations": {"model": BASE},
         "PUT /api/v1/deployments/{deployment_id}/cache": {"caches": False},
+        "PUT /api/v1/deployments/{deployment_id}/policy": {"system_prompt": "Be kind."},
         "PATCH /api/v1/conversations/{conversation_id}": {"title": "A title"},
         "PUT /api/v1/grants": {"object": file, "subject": ids["other"], "actions": ["file.read"]},
         "DELETE /api/v1/grants": {"object": file, "subject": ids["other"]},
