@@ -633,6 +633,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/deployments/{deployment_id}/policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description What a deployment lets pass. It is shown to those who may change it: its texts are for the model. */
+        get: operations["deployments_policy_retrieve"];
+        /** @description What a deployment lets pass. It is shown to those who may change it: its texts are for the model. */
+        put: operations["deployments_policy_update"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/deployments/{deployment_id}/start": {
         parameters: {
             query?: never;
@@ -3175,6 +3193,12 @@ export interface components {
         };
         /** @enum {string} */
         DeliveryState: "waiting" | "delivered" | "failed";
+        /** @description What happens to words of a list in prompts and in answers. */
+        DeniedWords: {
+            words: string[];
+            prompt?: components["schemas"]["GuardrailAction"];
+            answer?: components["schemas"]["GuardrailAction"];
+        };
         /** @description An alias and what answers under it. */
         Deployment: {
             id: string;
@@ -3196,6 +3220,15 @@ export interface components {
             has_more: boolean;
             first_id: string | null;
             last_id: string | null;
+        };
+        /** @description A deployment's policy; `digest` names it, and is null where there is none. */
+        DeploymentPolicy: {
+            object: string;
+            deployment_id: string;
+            digest: string | null;
+            policy: components["schemas"]["Policy"];
+            /** Format: date-time */
+            updated_at: string | null;
         };
         /** @enum {string} */
         DeploymentState: "loading" | "ready" | "stopped" | "failed";
@@ -3545,6 +3578,8 @@ export interface components {
             has_more: boolean;
             next: string | null;
         };
+        /** @enum {string} */
+        GuardrailAction: "off" | "flag" | "redact" | "block";
         /** @description OpenAI's three; the learning rate is a multiple of the platform's own choice. */
         Hyperparameters: {
             /** @default auto */
@@ -4105,6 +4140,14 @@ export interface components {
             /** @default  */
             token?: string;
         };
+        /** @description What callers may set a parameter to. */
+        ParameterBounds: {
+            allowed?: boolean;
+            /** Format: double */
+            minimum?: number;
+            /** Format: double */
+            maximum?: number;
+        };
         /** @description What a person may change of themselves here; the rest has pages under `/accounts`. */
         PatchedAccountChange: {
             name?: string;
@@ -4167,6 +4210,14 @@ export interface components {
             email: string;
             name: string;
         };
+        /** @description What happens to personal data in prompts and in answers. */
+        PersonalData: {
+            kinds?: components["schemas"]["PersonalDataKind"][];
+            prompt?: components["schemas"]["GuardrailAction"];
+            answer?: components["schemas"]["GuardrailAction"];
+        };
+        /** @enum {string} */
+        PersonalDataKind: "email" | "phone" | "iban" | "card" | "ip";
         /** @description An organization or a project. */
         Place: {
             id: string;
@@ -4204,6 +4255,20 @@ export interface components {
             grad_norm: number | null;
             /** Format: double */
             tokens_per_second: number | null;
+        };
+        /** @description A policy: each part is optional, and what is absent lets everything pass. */
+        Policy: {
+            system_prompt?: string;
+            max_answer_tokens?: number;
+            parameters?: {
+                [key: string]: components["schemas"]["ParameterBounds"];
+            };
+            pii?: components["schemas"]["PersonalData"];
+            denied_words?: components["schemas"]["DeniedWords"];
+            prompt_attacks?: components["schemas"]["PromptAttackAction"];
+            output_schema?: {
+                [key: string]: unknown;
+            };
         };
         /** @description A model's price from a moment on, in millionths of the currency. */
         Price: {
@@ -4370,6 +4435,8 @@ export interface components {
             has_more: boolean;
             next: string | null;
         };
+        /** @enum {string} */
+        PromptAttackAction: "off" | "flag" | "block";
         /**
          * @description By which right (GDPR article 6) a file's rows are here, what for, and whether models may learn from
          *     them.
@@ -6494,6 +6561,70 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Deployment"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    deployments_policy_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                deployment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeploymentPolicy"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    deployments_policy_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                deployment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Policy"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeploymentPolicy"];
                 };
             };
             /** @description A refusal. */
