@@ -16,7 +16,6 @@ from django.utils import timezone
 from inference.deployments import caches
 from inference.deployments.entries import (
     KEY_PREFIX,
-    PROJECT_PREFIX,
     READY,
     entries_of_keys,
     entries_of_projects,
@@ -28,7 +27,7 @@ from inference.deployments.limit_entries import (
     entries_of_prices,
     with_limits_of_their_own,
 )
-from inference.deployments.policy_entries import rows_of, sealed_for_gateways
+from inference.deployments.policy_entries import PROJECT_PREFIX, rows_of, sealed_for_gateways
 from inference.deployments.valkey import valkey
 from inference.deployments.writing import CHANGED, Entries, hold, write
 from kernel.tenancy.scope import across_tenants, acting_for

@@ -42,14 +42,14 @@ def governed(request: GenerationRequest, policy: Policy, notes: GuardNotes | Non
 
     A bound applies to what the caller did not give, too: the nearest value within it is used.
     """
-    if policy is OPEN:
+    if policy is OPEN and request.prompt is None:
         return request
     _check_allowed(request, policy)
     request = replace(request, **_bounded(request, policy))
     request = _with_schema(request, policy)
     if notes is not None and policy.guards_prompts:
         request = _filtered(request, policy, notes)
-    return _with_system_prompt(request, policy)
+    return _with_system_prompt(_with_prompt(request, policy, notes), policy)
 
 
 def _name(request: GenerationRequest, parameter: str) -> str:
@@ -190,18 +190,44 @@ def _violation(subject: str, reason: str) -> ContentPolicyViolation:
     )
 
 
+def _with_prompt(request: GenerationRequest, policy: Policy, notes: GuardNotes | None) -> GenerationRequest:
+    """Led by the messages of the pinned prompt template, filled with the caller's values."""
+    if policy.prompt is None:
+        if request.prompt is None:
+            return request
+        raise InvalidValue("This deployment has no prompt template to fill.", param="prompt")
+    _check_chats(request)
+
+    def clean(value: str) -> str:
+        if notes is None or not policy.guards_prompts:
+            return value
+        return _clean(value, policy=policy, notes=notes, subject="prompt")
+
+    filled = policy.prompt.filled(request.prompt, clean)
+    return replace(_led_by(filled, request), prompt=None)
+
+
 def _with_system_prompt(request: GenerationRequest, policy: Policy) -> GenerationRequest:
-    """Before everything else; a system message that comes first follows within the same message."""
+    """Led by the deployment's own."""
     if not policy.system_prompt:
         return request
-    if not request.messages:
+    _check_chats(request)
+    return _led_by((ChatMessage("system", policy.system_prompt),), request)
+
+
+def _check_chats(request: GenerationRequest) -> None:
+    if request.prompts:
         raise InvalidValue(
-            "This deployment has a system prompt, so it answers chat completions only: text without a chat "
-            "template would go around it. Use '/v1/chat/completions'.",
+            "This deployment has a prompt of its own, so it answers chats and responses only: text without a "
+            "chat template would go around it. Use '/v1/chat/completions'.",
             param=request.subject,
         )
-    first, *others = request.messages
-    if first.role == "system" and first.name is None:
-        merged = ChatMessage("system", f"{policy.system_prompt}\n\n{first.content}")
-        return replace(request, messages=(merged, *others))
-    return replace(request, messages=(ChatMessage("system", policy.system_prompt), *request.messages))
+
+
+def _led_by(leading: tuple[ChatMessage, ...], request: GenerationRequest) -> GenerationRequest:
+    """With these messages first. System messages that meet become one: many chat templates know one only."""
+    messages, led_by = request.messages, request.led_by + len(leading)
+    if messages and leading[-1].role == "system" == messages[0].role and messages[0].name is None:
+        merged = ChatMessage("system", f"{leading[-1].content}\n\n{messages[0].content}")
+        leading, messages, led_by = (*leading[:-1], merged), messages[1:], led_by - 1
+    return replace(request, messages=leading + messages, led_by=led_by)

@@ -13,6 +13,7 @@ from inference.gateway.checks import Read
 from inference.gateway.faults import InvalidValue, UnknownParameter
 from inference.gateway.parameters import MAX_ANSWERS, MAX_TOKENS, schema
 from inference.gateway.policy.pii import KINDS
+from inference.gateway.policy.prompting import PinnedPrompt, read_pinned
 from inference.gateway.policy.words import WordList
 
 Action = Literal["off", "flag", "redact", "block"]
@@ -71,6 +72,7 @@ class Policy:
     word_list: WordList | None = None
     attacks: Action = "off"
     output_schema: Mapping[str, object] | None = None
+    prompt: PinnedPrompt | None = None
     document: Mapping[str, object] = field(default_factory=dict)
 
     @cached_property
@@ -185,6 +187,10 @@ def _attacks(value: object, param: str) -> dict[str, Any]:
     return {"attacks": _choice(value, param, ATTACK_ACTIONS)}
 
 
+def _prompt(value: object, param: str) -> dict[str, Any]:
+    return {"prompt": read_pinned(value, param)}
+
+
 def _output_schema(value: object, param: str) -> dict[str, Any]:
     return {"output_schema": schema(value, param)}
 
@@ -197,4 +203,5 @@ _READERS = {
     "denied_words": _denied_words,
     "prompt_attacks": _attacks,
     "output_schema": _output_schema,
+    "prompt": _prompt,
 }

@@ -1,7 +1,7 @@
 """A request for a response, parsed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from inference.gateway import checks
@@ -15,6 +15,7 @@ from inference.gateway.parameters import (
     response_format,
     schema,
 )
+from inference.gateway.policy.prompting import read_reference
 from inference.gateway.requests import check_tools
 from inference.gateway.responses.items import check_fields, read_input
 from inference.gateway.tools import function_name, read_function, tools_of
@@ -120,6 +121,7 @@ _TABLE = Table(
         "include": ("logprobs", _include),
         "text": ("grammar", _text),
         "tools": ("tools", _tools),
+        "prompt": ("prompt", read_reference),
     },
     harmless={
         "metadata": checks.metadata,
@@ -144,10 +146,13 @@ _TABLE = Table(
         "conversation": lambda _: False,
         "context_management": lambda _: False,
         "moderation": lambda _: False,
-        "prompt": lambda _: False,
         "prompt_cache_options": lambda _: False,
     },
 )
+
+
+# The messages of a prompt template may be enough.
+_WITH_PROMPT = replace(_TABLE, required=("model",))
 
 
 def _asks_no_reasoning(reasoning: Mapping[str, object]) -> bool:
@@ -157,7 +162,7 @@ def _asks_no_reasoning(reasoning: Mapping[str, object]) -> bool:
 
 def response_request_of(document: dict[str, Any]) -> Asked:
     """The request in this decoded document. Raises an `InvalidRequest` that names the parameter at fault."""
-    fields = _TABLE.read(document)
+    fields = (_TABLE if document.get("prompt") is None else _WITH_PROMPT).read(document)
     check_model(fields)
     if fields.get("top_logprobs") and not fields.get("logprobs"):
         raise InvalidValue(
@@ -166,7 +171,7 @@ def response_request_of(document: dict[str, Any]) -> Asked:
         )
     instructions = fields.pop("instructions", None)
     if instructions:
-        fields["messages"] = (ChatMessage("system", instructions), *fields["messages"])
+        fields["messages"] = (ChatMessage("system", instructions), *fields.get("messages", ()))
     definitions = fields.get("tools", ())
     fields["tools"] = tools_of(document | {"tool_choice": _chat_choice(document)}, definitions)
     check_tools(fields, constrained_by="text.format")
@@ -187,7 +192,7 @@ def _repeated(
 ) -> dict[str, Any]:
     form = (document.get("text") or {}).get("format") or {"type": "text"}
     parallel = document.get("parallel_tool_calls")
-    optional = ("user", "safety_identifier", "prompt_cache_key", "max_tool_calls")
+    optional = ("user", "safety_identifier", "prompt_cache_key", "max_tool_calls", "prompt")
     return {
         "instructions": document.get("instructions"),
         "max_output_tokens": request.max_tokens,
