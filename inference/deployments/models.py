@@ -5,6 +5,7 @@ from typing import ClassVar
 from django.db import models
 from django.db.models.functions import Now
 
+from inference.prompts.models import PromptVersion
 from kernel import ids
 from kernel.crypto.columns import OpenedText, SealedColumn
 from kernel.ports.holdings import Erasure, Holding, of_nobody
@@ -80,8 +81,8 @@ class Deployment(Restrictable):
 class DeploymentPolicy(TenantOwned):
     """What a deployment lets pass, as docs/policy.md describes it: `document` is JSON.
 
-    It is sealed, since system prompts and lists of words are the organization's own texts. A deployment
-    without a row lets everything pass.
+    It is sealed, since system prompts and lists of words are the organization's own texts. `prompt_version`
+    is the prompt template that the deployment pins. A deployment without a row lets everything pass.
     """
 
     holding: ClassVar[Holding] = of_nobody("policies of deployments")
@@ -91,6 +92,9 @@ class DeploymentPolicy(TenantOwned):
     )
     sealed_document = SealedColumn(default=b"", purpose="deployments.policy.document")
     document = OpenedText("sealed_document")
+    prompt_version = models.ForeignKey(
+        PromptVersion, null=True, on_delete=models.PROTECT, db_constraint=False, related_name="+"
+    )
     updated_at = models.DateTimeField(db_default=Now())
 
     class Meta:

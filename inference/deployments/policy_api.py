@@ -40,6 +40,13 @@ class DeniedWordsSerializer(serializers.Serializer[Any]):
     answer = serializers.ChoiceField(choices=ACTIONS, required=False)
 
 
+class PinnedPromptSerializer(serializers.Serializer[Any]):
+    """The version of a prompt template with which every answer begins."""
+
+    id = serializers.CharField()
+    version = serializers.IntegerField(min_value=1)
+
+
 class PolicySerializer(serializers.Serializer[Any]):
     """A policy: each part is optional, and what is absent lets everything pass."""
 
@@ -50,6 +57,7 @@ class PolicySerializer(serializers.Serializer[Any]):
     denied_words = DeniedWordsSerializer(required=False)
     prompt_attacks = serializers.ChoiceField(choices=ATTACK_ACTIONS, required=False)
     output_schema = serializers.DictField(required=False)
+    prompt = PinnedPromptSerializer(required=False)
 
 
 class DeploymentPolicySerializer(serializers.Serializer[Any]):

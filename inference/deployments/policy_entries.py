@@ -15,6 +15,7 @@ import structlog
 from django.conf import settings
 
 from inference.deployments.models import DeploymentPolicy
+from inference.deployments.policies import document_for_gateways
 from inference.deployments.valkey import valkey
 from inference.gateway.cache.secret import is_sealed_by
 from inference.gateway.policy.sealed import policy_key, seal_policy
@@ -32,12 +33,13 @@ log = structlog.get_logger()
 def rows_of(project_ids: Collection[UUID]) -> list[DeploymentPolicy]:
     """The policies of the projects' deployments, in the current scope."""
     rows = DeploymentPolicy.objects.filter(deployment__project_id__in=project_ids)
-    return list(rows.select_related("deployment"))
+    return list(rows.select_related("deployment", "prompt_version"))
 
 
 def revision_of(row: DeploymentPolicy) -> str:
     """Another one after each change, and after the row was sealed anew."""
-    return hashlib.sha256(bytes(row.sealed_document)).hexdigest()[:32]
+    pinned = row.prompt_version.sealed_messages if row.prompt_version is not None else b""
+    return hashlib.sha256(bytes(row.sealed_document) + bytes(pinned)).hexdigest()[:32]
 
 
 def sealed_for_gateways(rows: Sequence[DeploymentPolicy]) -> dict[UUID, Published]:
@@ -80,7 +82,7 @@ def _sealed(row: DeploymentPolicy, present: Published | None) -> Published | Non
     if present is not None and present["revision"] == revision and _names(present, key):
         return present
     try:
-        document = row.document.encode()
+        document = orjson.dumps(document_for_gateways(row))
     except (KeyDestroyed, KeyUnavailable, CiphertextAltered) as fault:
         log.warning("policy.not_opened", deployment_id=str(row.deployment_id), fault=type(fault).__name__)
         return None

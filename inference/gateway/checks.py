@@ -1,8 +1,8 @@
 """Readers of JSON values: each returns what it accepts, or says in OpenAI's words what is wrong."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping
 
-from inference.gateway.faults import InvalidType, InvalidValue
+from inference.gateway.faults import InvalidType, InvalidValue, UnknownParameter
 
 Read = Callable[[object, str], object]
 
@@ -110,6 +110,14 @@ def mapping(value: object, param: str) -> dict[str, object]:
     if not isinstance(value, dict):
         raise wrong_type(value, param, "an object")
     return value
+
+
+def only(given: Mapping[str, object], known: Container[str], place: str) -> None:
+    """Raise `UnknownParameter` for a field that is not among the known ones; `place` is what leads to it."""
+    for name in given:
+        if name not in known:
+            path = f"{place}{name[:64]}"
+            raise UnknownParameter(f"Unknown parameter: '{path}'.", param=path)
 
 
 def metadata(value: object, param: str) -> dict[str, object]:

@@ -96,6 +96,7 @@ INSTALLED_APPS = [
     "inference.usage",
     "inference.chat",
     "inference.batches",
+    "inference.prompts",
     "config.apps.CompositionConfig",
 ]
 

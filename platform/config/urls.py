@@ -19,6 +19,7 @@ urlpatterns = [
     path("", include("inference.usage.urls")),
     path("", include("inference.chat.urls")),
     path("", include("inference.batches.urls")),
+    path("", include("inference.prompts.urls")),
     re_path(r"^(?:v1|api|ws|scim)(?:/.*)?$", pages.unknown_address),
     re_path(r"^accounts(?:/.*)?$", pages.unknown_page),
     re_path(r"^(?P<path>.*)$", pages.console, name="console"),

@@ -1370,6 +1370,76 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/prompts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Make a prompt template, list them. They are shown to those who may change deployments. */
+        get: operations["prompts_list"];
+        put?: never;
+        /** @description Make a prompt template, list them. They are shown to those who may change deployments. */
+        post: operations["prompts_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts/{prompt_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One prompt template. */
+        get: operations["prompts_retrieve"];
+        put?: never;
+        post?: never;
+        /** @description One prompt template. */
+        delete: operations["prompts_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts/{prompt_id}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Make the next version of a prompt template. */
+        post: operations["prompts_versions_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts/{prompt_id}/versions/{version}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One version: its number counts from 1. */
+        get: operations["prompts_versions_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/restrictions": {
         parameters: {
             query?: never;
@@ -4028,6 +4098,11 @@ export interface components {
             role: string;
             projects?: components["schemas"]["InvitedTo"][];
         };
+        /** @description What a template is made of. */
+        NewPrompt: {
+            name: string;
+            messages: unknown;
+        };
         /** @description A role to be made. */
         NewRole: {
             role_name: string;
@@ -4042,6 +4117,10 @@ export interface components {
             role: string;
             created_at: number;
             api_key: components["schemas"]["ServiceAccountKey"] | null;
+        };
+        /** @description What a version is made of. */
+        NewVersion: {
+            messages: unknown;
         };
         /** @description A webhook whose secret was just made: the only time that it is shown. */
         NewWebhook: {
@@ -4218,6 +4297,11 @@ export interface components {
         };
         /** @enum {string} */
         PersonalDataKind: "email" | "phone" | "iban" | "card" | "ip";
+        /** @description The version of a prompt template with which every answer begins. */
+        PinnedPrompt: {
+            id: string;
+            version: number;
+        };
         /** @description An organization or a project. */
         Place: {
             id: string;
@@ -4269,6 +4353,7 @@ export interface components {
             output_schema?: {
                 [key: string]: unknown;
             };
+            prompt?: components["schemas"]["PinnedPrompt"];
         };
         /** @description A model's price from a moment on, in millionths of the currency. */
         Price: {
@@ -4435,8 +4520,41 @@ export interface components {
             has_more: boolean;
             next: string | null;
         };
+        /** @description A prompt template; `version` is its newest. */
+        Prompt: {
+            object: string;
+            id: string;
+            name: string;
+            version: number;
+            /** Format: date-time */
+            created_at: string;
+        };
         /** @enum {string} */
         PromptAttackAction: "off" | "flag" | "block";
+        /** @description A message with `{{ variables }}`. */
+        PromptMessage: {
+            role: components["schemas"]["PromptMessageRoleEnum"];
+            content: string;
+        };
+        /** @enum {string} */
+        PromptMessageRoleEnum: "system" | "developer" | "user" | "assistant";
+        PromptPage: {
+            object: string;
+            data: components["schemas"]["Prompt"][];
+            has_more: boolean;
+            first_id: string | null;
+            last_id: string | null;
+        };
+        /** @description A version, which never changes; `variables` are the names that callers fill. */
+        PromptVersion: {
+            object: string;
+            prompt_id: string;
+            version: number;
+            messages: components["schemas"]["PromptMessage"][];
+            variables: string[];
+            /** Format: date-time */
+            created_at: string;
+        };
         /**
          * @description By which right (GDPR article 6) a file's rows are here, what for, and whether models may learn from
          *     them.
@@ -8569,6 +8687,197 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    prompts_list: {
+        parameters: {
+            query?: {
+                /** @description The id after which the page begins. */
+                after?: string;
+                /** @description How many at most; 20 unless told. */
+                limit?: number;
+                /** @description Newest first (desc) unless told. */
+                order?: "asc" | "desc";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptPage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    prompts_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPrompt"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Prompt"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    prompts_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                prompt_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Prompt"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    prompts_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                prompt_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No response body */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    prompts_versions_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                prompt_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewVersion"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptVersion"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    prompts_versions_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                prompt_id: string;
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptVersion"];
                 };
             };
             /** @description A refusal. */

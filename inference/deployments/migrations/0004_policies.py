@@ -9,6 +9,7 @@ from kernel.tenancy.operations import SystemAccess, TenantForeignKey, TenantTabl
 class Migration(migrations.Migration):
     dependencies = [
         ("deployments", "0003_cache"),
+        ("prompts", "0001_initial"),
     ]
 
     operations = [
@@ -33,6 +34,16 @@ class Migration(migrations.Migration):
                         to="deployments.deployment",
                     ),
                 ),
+                (
+                    "prompt_version",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="prompts.promptversion",
+                    ),
+                ),
             ],
             options={
                 "constraints": [
@@ -43,7 +54,8 @@ class Migration(migrations.Migration):
             },
         ),
         TenantTable("DeploymentPolicy", organization_table="organizations_organization", referred_to=False),
-        TenantForeignKey("DeploymentPolicy", "deployment"),
+        TenantForeignKey("DeploymentPolicy", "deployment", on_delete="CASCADE"),
+        TenantForeignKey("DeploymentPolicy", "prompt_version"),
         # The snapshot publishes the policies of all organizations.
         SystemAccess("DeploymentPolicy"),
     ]

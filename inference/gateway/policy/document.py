@@ -10,7 +10,7 @@ import orjson
 
 from inference.gateway import checks
 from inference.gateway.checks import Read
-from inference.gateway.faults import InvalidValue, UnknownParameter
+from inference.gateway.faults import InvalidValue
 from inference.gateway.parameters import MAX_ANSWERS, MAX_TOKENS, schema
 from inference.gateway.policy.pii import KINDS
 from inference.gateway.policy.prompting import PinnedPrompt, read_pinned
@@ -101,19 +101,12 @@ def read_policy(document: object) -> Policy:
     fields = checks.mapping(document, "policy")
     if not fields:
         return OPEN
-    _only(fields, _READERS.keys(), "")
+    checks.only(fields, _READERS.keys(), "")
     read: dict[str, Any] = {}
     for name, value in fields.items():
         if value is not None:
             read |= _READERS[name](value, name)
     return Policy(document=dict(fields), **read)
-
-
-def _only(fields: Mapping[str, object], known: Any, place: str) -> None:
-    for name in fields:
-        if name not in known:
-            path = f"{place}{name[:64]}"
-            raise UnknownParameter(f"Unknown parameter: '{path}'.", param=path)
 
 
 def _choice(value: object, param: str, choices: tuple[str, ...]) -> Action:
@@ -133,13 +126,13 @@ def _max_answer_tokens(value: object, param: str) -> dict[str, Any]:
 
 def _parameters(value: object, param: str) -> dict[str, Any]:
     given = checks.mapping(value, param)
-    _only(given, (*BOUNDED, *PLAIN), f"{param}.")
+    checks.only(given, (*BOUNDED, *PLAIN), f"{param}.")
     return {"parameters": {name: _bounds(one, f"{param}.{name}", name) for name, one in given.items()}}
 
 
 def _bounds(value: object, param: str, name: str) -> Bounds:
     given = checks.mapping(value, param)
-    _only(given, ("allowed", "minimum", "maximum") if name in BOUNDED else ("allowed",), f"{param}.")
+    checks.only(given, ("allowed", "minimum", "maximum") if name in BOUNDED else ("allowed",), f"{param}.")
     read: dict[str, Any] = {}
     for bound in ("minimum", "maximum"):
         if given.get(bound) is not None:
@@ -159,7 +152,7 @@ def _filter(given: Mapping[str, object], param: str) -> Filter:
 
 def _pii(value: object, param: str) -> dict[str, Any]:
     given = checks.mapping(value, param)
-    _only(given, ("kinds", "prompt", "answer"), f"{param}.")
+    checks.only(given, ("kinds", "prompt", "answer"), f"{param}.")
     kinds = given.get("kinds", list(KINDS))
     if not isinstance(kinds, list) or not kinds:
         raise checks.wrong_type(kinds, f"{param}.kinds", "an array of at least one kind")
@@ -170,7 +163,7 @@ def _pii(value: object, param: str) -> dict[str, Any]:
 
 def _denied_words(value: object, param: str) -> dict[str, Any]:
     given = checks.mapping(value, param)
-    _only(given, ("words", "prompt", "answer"), f"{param}.")
+    checks.only(given, ("words", "prompt", "answer"), f"{param}.")
     words = given.get("words")
     if not isinstance(words, list) or not 0 < len(words) <= MAX_WORDS:
         raise InvalidValue(

@@ -114,7 +114,7 @@ def read_template(value: object, param: str) -> tuple[ChatMessage, ...]:
 
 def _message(value: object, param: str) -> ChatMessage:
     given = checks.mapping(value, param)
-    _only(given, ("role", "content"), f"{param}.")
+    checks.only(given, ("role", "content"), f"{param}.")
     for name in ("role", "content"):
         if given.get(name) is None:
             raise MissingParameter(f"Missing required parameter: '{param}.{name}'.", param=f"{param}.{name}")
@@ -138,7 +138,7 @@ def read_pinned(value: object, param: str) -> PinnedPrompt:
 def read_reference(value: object, param: str) -> PromptReference:
     """OpenAI's `prompt`: the id, the version if the caller cares, and values of variables."""
     given = checks.mapping(value, param)
-    _only(given, ("id", "version", "variables"), f"{param}.")
+    checks.only(given, ("id", "version", "variables"), f"{param}.")
     if given.get("id") is None:
         raise MissingParameter(f"Missing required parameter: '{param}.id'.", param=f"{param}.id")
     variables = given.get("variables")
@@ -174,13 +174,6 @@ def _value(value: object, param: str) -> str:
                 "This model reads variables that are text only: strings, or the type 'input_text'.",
                 param=f"{param}.type",
             )
-        _only(value, ("type", "text"), f"{param}.")
+        checks.only(value, ("type", "text"), f"{param}.")
         return checks.text(value.get("text"), f"{param}.text")
     return checks.text(value, param)
-
-
-def _only(given: Mapping[str, object], known: tuple[str, ...], place: str) -> None:
-    for name in given:
-        if name not in known:
-            path = f"{place}{name[:64]}"
-            raise UnknownParameter(f"Unknown parameter: '{path}'.", param=path)
