@@ -92,6 +92,9 @@ def parse_chat_request(body: bytes) -> GenerationRequest:
 
 def chat_request_of(document: dict[str, Any]) -> GenerationRequest:
     """The request in this decoded document. Raises an `InvalidRequest` that names the parameter at fault."""
+    if document.get("prompt") is not None and document.get("messages") == []:
+        # OpenAI's client cannot leave them out.
+        document = {name: value for name, value in document.items() if name != "messages"}
     fields = (_TABLE if document.get("prompt") is None else _WITH_PROMPT).read(document)
     if document.get("max_tokens") is not None and document.get("max_completion_tokens") is not None:
         raise InvalidValue(

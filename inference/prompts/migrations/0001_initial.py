@@ -1,3 +1,5 @@
+from typing import Any
+
 import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
@@ -7,7 +9,7 @@ import kernel.ids
 from kernel.tenancy.operations import SystemAccess, TenantForeignKey, TenantTable
 
 
-def key() -> models.UUIDField:
+def key() -> "models.UUIDField[Any, Any]":
     return models.UUIDField(default=kernel.ids.uuid7, editable=False, primary_key=True, serialize=False)
 
 

@@ -53,9 +53,11 @@ async def test_openais_client_fills_a_prompt_by_its_variables_alone(
     assert response.prompt.id == "pmpt_1"
 
 
-async def test_chats_take_the_same_form(house: House) -> None:
+async def test_chats_take_the_same_form(house: House, client: openai.AsyncOpenAI) -> None:
     answer = await post(house, "/v1/chat/completions", prompt=FILLED | {"version": "3"})
     assert answer.status_code == 200, answer.text
+    assert house.tgi.seen[-1].body["inputs"] == WHOLE
+    await client.chat.completions.create(model="support", messages=[], extra_body={"prompt": FILLED})
     assert house.tgi.seen[-1].body["inputs"] == WHOLE
 
 
