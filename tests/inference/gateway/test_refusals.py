@@ -90,7 +90,7 @@ BAD_PARAMETERS: list[tuple[dict[str, Any], str, str]] = [
     ({"response_format": {"type": "regex", "value": "a+"}}, "response_format", "unsupported_parameter"),
     ({"response_format": {"type": "regex"}}, "response_format.value", "invalid_type"),
     ({"best_of": 2}, "best_of", "unknown_parameter"),
-    ({"prompt": "Once"}, "prompt", "unknown_parameter"),
+    ({"prompt": "Once"}, "prompt", "invalid_type"),
     ({"colour": "red"}, "colour", "unknown_parameter"),
 ]
 
