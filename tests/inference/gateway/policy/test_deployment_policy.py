@@ -1,5 +1,6 @@
 """What a deployment's policy lets pass, seen from outside the gateway."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -262,3 +263,57 @@ async def test_what_is_passed_to_a_server_as_it_is_may_hold_nothing_to_redact(ho
         assert (answer.status_code, answer.json()["error"]["code"]) == (400, "content_policy_violation")
         assert "a@b.org" not in answer.text
     assert house.tgi.seen == []
+
+
+async def test_a_server_is_not_given_to_count_what_it_may_not_read(house: House) -> None:
+    await house.redeploy(policy={"pii": {"prompt": "redact"}, "system_prompt": "Be kind."})
+    answer = await house.native("/tokenize", inputs="From a@b.org")
+    assert (answer.status_code, answer.json()["error_type"]) == (422, "validation")
+    messages = [{"role": "user", "content": "From a@b.org"}]
+    assert (await house.native("/chat_tokenize", messages=messages)).status_code == 422
+    prompt = {"id": "pmpt_1"}
+    assert (await house.native("/chat_tokenize", messages=[], prompt=prompt)).status_code == 422
+    assert house.tgi.seen == []
+
+
+async def test_one_deployments_unreadable_policy_stops_no_other(house: House) -> None:
+    broken = deployment(house.tgi.url, alias="broken", policy={"unheard_of": True})
+    await house.publisher.project(house.tenant, deployment(house.tgi.url), broken)
+    await asyncio.sleep(0.2)
+    assert (await house.chat()).status_code == 200
+    answer = await house.chat(model="broken")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "model_not_ready")
+    assert "policy" in answer.json()["error"]["message"]
+
+
+async def test_a_policy_is_in_force_at_once_when_it_is_published(house: House) -> None:
+    assert (await house.chat(temperature=1.5)).status_code == 200
+    await house.redeploy(policy={"parameters": {"temperature": {"maximum": 1}}})
+    assert refused(await house.chat(temperature=1.5))[2] == "temperature"
+    await house.redeploy(policy={})
+    assert (await house.chat(temperature=1.5)).status_code == 200
+
+
+async def test_long_prompts_are_looked_through_to_their_end(house: House) -> None:
+    await house.redeploy(policy={"pii": {"prompt": "redact"}})
+    content = "word " * 3000 + "from a@b.org"
+    assert (await prompt_of(house, messages=[{"role": "user", "content": content}], max_tokens=1)).endswith(
+        "from [EMAIL]<|im_end|>\n<|im_start|>assistant\n"
+    )
+
+
+async def test_calls_of_functions_are_filtered_as_text_is(house: House) -> None:
+    server = server_of("tgi", house.tgi.url, features=["tools", "grammar"])
+    template = (
+        "{% for m in messages %}{{ m['content'] }}{% endfor %}{% if tools %}{{ tools | tojson }}{% endif %}"
+    )
+    await house.redeploy(backends=[server], chat_template=template, policy={"pii": {"answer": "redact"}})
+    house.tgi.script = Script(
+        tokens=['<tool_call>\n{"name": "mail", "argu', 'ments": {"to": "a@', 'b.org"}}', "\n</tool_call>"]
+    )
+    tools = [{"type": "function", "function": {"name": "mail", "parameters": {"type": "object"}}}]
+    whole = (await house.chat(tools=tools)).json()["choices"][0]["message"]["tool_calls"][0]
+    assert json.loads(whole["function"]["arguments"]) == {"to": "[EMAIL]"}
+    stream = await house.chat(tools=tools, stream=True)
+    assert "[EMAIL]" in stream.text
+    assert "a@" not in stream.text
