@@ -67,7 +67,7 @@ class DeploymentView(ObjectEndpoint):
 
     @extend_schema(responses=DeploymentSerializer)
     def get(self, request: Request, deployment_id: str) -> Response:
-        return Response(_show(_find(self, deployment_id)))
+        return Response(_show(find_deployment(self, deployment_id)))
 
 
 class StopView(ObjectEndpoint):
@@ -77,7 +77,7 @@ class StopView(ObjectEndpoint):
 
     @extend_schema(request=None, responses={200: DeploymentSerializer})
     def post(self, request: Request, deployment_id: str) -> Response:
-        deployment = _find(self, deployment_id)
+        deployment = find_deployment(self, deployment_id)
         services.stop_deployment(deployment)
         deployment.refresh_from_db()
         return Response(_show(deployment))
@@ -90,7 +90,7 @@ class StartView(ObjectEndpoint):
 
     @extend_schema(request=None, responses={200: DeploymentSerializer})
     def post(self, request: Request, deployment_id: str) -> Response:
-        deployment = _find(self, deployment_id)
+        deployment = find_deployment(self, deployment_id)
         services.start_deployment(deployment)
         deployment.refresh_from_db()
         return Response(_show(deployment))
@@ -103,7 +103,7 @@ class DeploymentCacheView(ObjectEndpoint):
 
     @extend_schema(request=CachingSerializer, responses={200: DeploymentSerializer})
     def put(self, request: Request, deployment_id: str) -> Response:
-        deployment = _find(self, deployment_id)
+        deployment = find_deployment(self, deployment_id)
         body = CachingSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         services.let_cache(deployment, caches=body.validated_data["caches"])
@@ -122,7 +122,7 @@ class CacheView(OrganizationEndpoint):
         return Response({"object": "cache", "generation": cleared.number, "cleared_at": cleared.cleared_at})
 
 
-def _find(endpoint: ObjectEndpoint, deployment_id: str) -> Deployment:
+def find_deployment(endpoint: ObjectEndpoint, deployment_id: str) -> Deployment:
     """The deployment, as far as the caller may do with it what the address is for. Raises `NotFound`."""
     rows = Deployment.objects.filter(pk=ids.parse("dep", deployment_id))
     permission = endpoint.permission_for(endpoint.request.method or "")

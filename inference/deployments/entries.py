@@ -1,14 +1,17 @@
 """The serving snapshot's entries as they are written: names and JSON values (docs/serving.md)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
+from uuid import UUID
 
 import orjson
 from django.conf import settings
 from django.utils import timezone
 
 from inference.deployments.models import Deployment
+from inference.deployments.policy_entries import PROJECT_PREFIX, Published, rows_of, shown
 from inference.deployments.writing import Entries
 from kernel.errors import DomainError
 from tenants.access.models import ApiKey
@@ -20,7 +23,6 @@ from training.registry.models import BaseModel
 
 READY = "lw:snapshot:ready"
 KEY_PREFIX = "lw:snapshot:key:"
-PROJECT_PREFIX = "lw:snapshot:project:"
 # An answer for which nobody set a limit must not hold the whole context of a pod that others wait for.
 DEFAULT_MAX_TOKENS = 1024
 # What the embedded engine can do beyond the least that gateways expect of a server (docs/engine.md).
@@ -47,14 +49,23 @@ def opens_something(key: ApiKey) -> bool:
     return key.revoked_at is None and key.project_id is not None
 
 
-def entries_of_projects(projects: Iterable[Project]) -> Entries:
-    """One entry for each project, with all its deployments; reads the database in the current scope."""
+def entries_of_projects(
+    projects: Iterable[Project], sealed: Mapping[UUID, Published] = MappingProxyType({})
+) -> Entries:
+    """One entry for each project, with all its deployments; reads the database in the current scope.
+
+    `sealed` are the policies of deployments as `policy_entries` sealed them for the gateways.
+    """
     wanted = {project.pk: project for project in projects}
     bases = {base.name: base for base in BaseModel.objects.all()}
     organizations = Organization.objects.in_bulk([project.organization_id for project in wanted.values()])
+    policies = {one.deployment_id: one for one in rows_of(list(wanted))}
     deployments: dict[Any, list[dict[str, Any]]] = {pk: [] for pk in wanted}
     for row in Deployment.objects.filter(project_id__in=list(wanted)).order_by("pk"):
-        deployments[row.project_id].append(_deployment(row, bases.get(row.base_model)))
+        document = _deployment(row, bases.get(row.base_model))
+        if row.pk in policies:
+            document["policy"] = shown(policies[row.pk], sealed)
+        deployments[row.project_id].append(document)
     return {
         f"{PROJECT_PREFIX}{pk}": _encoded(
             {

@@ -5,7 +5,9 @@ from typing import ClassVar
 from django.db import models
 from django.db.models.functions import Now
 
+from inference.prompts.models import PromptVersion
 from kernel import ids
+from kernel.crypto.columns import OpenedText, SealedColumn
 from kernel.ports.holdings import Erasure, Holding, of_nobody
 from kernel.tenancy.models import TenantOwned
 from tenants.access.permissions import Permission
@@ -74,6 +76,36 @@ class Deployment(Restrictable):
     @property
     def public_id(self) -> str:
         return ids.render(self.prefix, self.id)
+
+
+class DeploymentPolicy(TenantOwned):
+    """What a deployment lets pass, as docs/policy.md describes it: `document` is JSON.
+
+    It is sealed, since system prompts and lists of words are the organization's own texts. `prompt_version`
+    is the prompt template that the deployment pins. A deployment without a row lets everything pass.
+    """
+
+    holding: ClassVar[Holding] = of_nobody("policies of deployments")
+
+    deployment = models.ForeignKey(
+        Deployment, on_delete=models.CASCADE, db_constraint=False, related_name="policies"
+    )
+    sealed_document = SealedColumn(default=b"", purpose="deployments.policy.document")
+    document = OpenedText("sealed_document")
+    prompt_version = models.ForeignKey(
+        PromptVersion, null=True, on_delete=models.PROTECT, db_constraint=False, related_name="+"
+    )
+    updated_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization_id", "deployment"], name="one_policy_of_a_deployment"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return str(self.deployment_id)
 
 
 class CacheGeneration(TenantOwned):

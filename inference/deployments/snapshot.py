@@ -16,7 +16,6 @@ from django.utils import timezone
 from inference.deployments import caches
 from inference.deployments.entries import (
     KEY_PREFIX,
-    PROJECT_PREFIX,
     READY,
     entries_of_keys,
     entries_of_projects,
@@ -28,6 +27,7 @@ from inference.deployments.limit_entries import (
     entries_of_prices,
     with_limits_of_their_own,
 )
+from inference.deployments.policy_entries import PROJECT_PREFIX, rows_of, sealed_for_gateways
 from inference.deployments.valkey import valkey
 from inference.deployments.writing import CHANGED, Entries, hold, write
 from kernel.tenancy.scope import across_tenants, acting_for
@@ -83,9 +83,12 @@ def publish_projects(organization_id: UUID) -> None:
     after: UUID | None = None
     while True:
         with acting_for(organization_id):
+            policies = rows_of([project.pk for project in _rows(Project, after)[:BATCH]])
+        sealed = sealed_for_gateways(policies)
+        with acting_for(organization_id):
             hold()
             projects = list(_rows(Project, after)[:BATCH])
-            write(entries_of_projects(projects))
+            write(entries_of_projects(projects, sealed))
         if len(projects) < BATCH:
             return
         after = projects[-1].pk
@@ -94,8 +97,11 @@ def publish_projects(organization_id: UUID) -> None:
 def publish_project(organization_id: UUID, project_id: UUID) -> None:
     """Publish a project's deployments as they are now. Raises `redis.RedisError`."""
     with acting_for(organization_id):
+        policies = rows_of([project_id])
+    sealed = sealed_for_gateways(policies)
+    with acting_for(organization_id):
         hold()
-        write(entries_of_projects(Project.objects.filter(pk=project_id)))
+        write(entries_of_projects(Project.objects.filter(pk=project_id), sealed))
 
 
 def publish_limits(organization_id: UUID) -> None:
@@ -186,9 +192,13 @@ def _write_caches(organization_ids: list[UUID]) -> int:
 
 
 def _write_projects(batch: Batch) -> int:
+    project_ids = [pk for _, pk in batch]
+    with across_tenants():
+        policies = rows_of(project_ids)
+    sealed = sealed_for_gateways(policies)
     with across_tenants():
         hold()
-        return write(entries_of_projects(Project.objects.filter(pk__in=[pk for _, pk in batch])))
+        return write(entries_of_projects(Project.objects.filter(pk__in=project_ids), sealed))
 
 
 def _write_keys(batch: Batch) -> int:

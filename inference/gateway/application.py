@@ -89,6 +89,7 @@ class Gateway:
         self._directory = BackendDirectory(key=config.pod_key, timeouts=timeouts)
         self._snapshot = Snapshot(
             self._valkey,
+            pepper=config.api_key_pepper,
             max_age_seconds=config.snapshot_max_age_seconds,
             outage_seconds=config.snapshot_outage_seconds,
         )

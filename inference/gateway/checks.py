@@ -3,11 +3,11 @@
 What a reader accepts can be told as a schema of OpenAPI (`shape_of`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from inference.gateway.faults import InvalidType, InvalidValue
+from inference.gateway.faults import InvalidType, InvalidValue, UnknownParameter
 
 Read = Callable[[object, str], object]
 Shape = Mapping[str, Any]
@@ -141,6 +141,14 @@ def mapping(value: object, param: str) -> dict[str, object]:
     if not isinstance(value, dict):
         raise wrong_type(value, param, "an object")
     return value
+
+
+def only(given: Mapping[str, object], known: Container[str], place: str) -> None:
+    """Raise `UnknownParameter` for a field that is not among the known ones; `place` is what leads to it."""
+    for name in given:
+        if name not in known:
+            path = f"{place}{name[:64]}"
+            raise UnknownParameter(f"Unknown parameter: '{path}'.", param=path)
 
 
 @accepting(type="object", maxProperties=16, additionalProperties={"type": "string", "maxLength": 512})

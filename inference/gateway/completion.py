@@ -37,6 +37,8 @@ from inference.gateway.ids import rendered, uuid7
 from inference.gateway.ledger import Ledger
 from inference.gateway.metering import Meter
 from inference.gateway.plans import Plan
+from inference.gateway.policy.applying import governed
+from inference.gateway.policy.notes import GuardNotes, notes_for
 from inference.gateway.prompts import calls_of, fitted, prompt_bound
 from inference.gateway.routing.dispatch import Dispatcher
 from inference.gateway.snapshot import Snapshot
@@ -45,6 +47,8 @@ from inference.gateway.usage import Status
 
 log = structlog.get_logger("inference.gateway")
 
+# Characters of a prompt: some 10 ms of guardrails.
+_LOOKED_THROUGH_AT_ONCE = 10_000
 _SALT_LABEL = b"prefix cache of "
 
 
@@ -91,6 +95,8 @@ class Completer:
     ) -> Plan:
         """Check everything that can be checked before the model is asked. Raises `GatewayFault`."""
         deployment = await self.usable(principal, request.model)
+        notes = notes_for(deployment.policy)
+        request = await self._governed(request, deployment, notes)
         wished = tuple(self._salted(call, deployment, principal) for call in calls_of(request, deployment))
         try:
             fits = await self._fitted(wished, deployment, request.subject)
@@ -103,10 +109,20 @@ class Completer:
             deployment=deployment,
             calls=tuple(call for call, _ in fits),
             prompt_tokens=tuple(tokens for _, tokens in fits),
+            guardrails=notes,
         )
         # Last, so that nothing is reserved for what is refused for another reason.
         reservation = await self._admission.admit(principal, self._need(plan))
         return plan if reservation is None else replace(plan, reservation=reservation)
+
+    @staticmethod
+    async def _governed(
+        request: GenerationRequest, deployment: Deployment, notes: GuardNotes | None
+    ) -> GenerationRequest:
+        """As the policy lets it be; what is long is looked through beside the requests of others."""
+        if notes is None or request.characters <= _LOOKED_THROUGH_AT_ONCE:
+            return governed(request, deployment.policy, notes)
+        return await asyncio.to_thread(governed, request, deployment.policy, notes)
 
     async def usable(self, principal: Principal, model: str) -> Deployment:
         """The deployment, if the caller may use it and it can serve now. Raises `GatewayFault`."""
@@ -200,7 +216,7 @@ class Completer:
         ledger = Ledger(
             self._meter, principal=plan.principal, deployment=plan.deployment, surface=plan.request.surface
         )
-        ledger.reservation = plan.reservation
+        ledger.reservation, ledger.guardrails = plan.reservation, plan.guardrails
         choices = Choices(
             [Generation(plan, index, ledger, self._dispatcher, self._cache) for index in range(plan.answers)]
         )

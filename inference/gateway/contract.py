@@ -11,7 +11,7 @@ from inference.gateway.usage import CacheOutcome
 from kernel.addresses import Network
 
 Role = Literal["system", "user", "assistant", "tool"]
-FinishReason = Literal["stop", "length"]
+FinishReason = Literal["stop", "length", "content_filter"]
 # What a caller wants of the cache: `anew` keeps what is kept unasked, and gives nothing that was kept.
 CacheWish = Literal["auto", "use", "bypass", "refresh", "anew"]
 
@@ -136,20 +136,32 @@ class Grammar:
     pattern: str = ""
 
 
+@dataclass(frozen=True)
+class PromptReference:
+    """The prompt template that a caller fills, and with what; `version` None is the one that is pinned."""
+
+    prompt_id: str
+    version: str | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, kw_only=True)
 class GenerationRequest:
     """A validated request of any surface. Defaults are OpenAI's.
 
-    `model` is the deployment's alias. Exactly one of `messages` and `prompts` is given; of each prompt there
+    `model` is the deployment's alias. Exactly one of `messages` and `prompts` is given, or neither where the
+    messages are those of the prompt template that `prompt` refers to; of each prompt there
     are `n` answers, chosen among `candidates` by their mean log probability. `max_tokens` None means what
     fits the context. `temperature` 0 is greedy. `verbatim` asks for every token as the server gives it:
     control tokens too, and stop sequences left in. `echo` puts the prompt before the answer; `suffix` is what
-    follows the gap that the answer fills.
+    follows the gap that the answer fills. `given` are the parameters that the caller wrote, by the names of
+    the surface. The deployment's policy put `led_by` messages before the caller's.
     """
 
     model: str
     messages: tuple[ChatMessage, ...] = ()
     prompts: tuple[str, ...] = ()
+    prompt: PromptReference | None = None
     suffix: str | None = None
     echo: bool = False
     n: int = 1
@@ -177,9 +189,11 @@ class GenerationRequest:
     include_usage: bool = False
     surface: str = "chat.completions"
     cache: CacheWish = "auto"
+    given: frozenset[str] = frozenset()
+    led_by: int = 0
 
     def __post_init__(self) -> None:
-        if bool(self.messages) == bool(self.prompts):
+        if bool(self.messages or self.prompt) == bool(self.prompts):
             raise ValueError("A request has either messages or prompts.")
 
     @property
@@ -188,6 +202,12 @@ class GenerationRequest:
         if self.surface == "responses":
             return "input"
         return "messages" if self.messages else "prompt"
+
+    @property
+    def characters(self) -> int:
+        """Of all that the caller says."""
+        filled = self.prompt.variables.values() if self.prompt is not None else ()
+        return sum(map(len, (*(one.content for one in self.messages), *self.prompts, *filled)))
 
     @property
     def candidates(self) -> int:
@@ -239,6 +259,8 @@ class Token(NamedTuple):
 @dataclass(frozen=True)
 class Ended:
     """The answer `index` is complete. `reason` is the model server's word for `finish_reason`.
+
+    It has none for `content_filter`, with which the deployment's policy ends an answer.
 
     `seed` is what it was generated with, None where nobody chose one.
     """

@@ -5,14 +5,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+from uuid import UUID
 
 import orjson
+import structlog
 
 from inference.backends.directory import abilities_of
 from inference.backends.interface import BackendAddress
 from inference.gateway.bounds import LimitsEntry, PricesEntry, read_limits, read_prices
 from inference.gateway.contract import Principal
+from inference.gateway.faults import InvalidRequest
+from inference.gateway.policy.document import OPEN, Policy
+from inference.gateway.policy.sealed import open_policy
 from kernel.addresses import Network, network
+from kernel.crypto.errors import CiphertextAltered
+from kernel.crypto.values import KeyEncryptionKey
 
 READY = "lw:snapshot:ready"
 CHANGED = "lw:snapshot:changed"
@@ -21,6 +28,10 @@ PROJECT_PREFIX = "lw:snapshot:project:"
 LIMITS_PREFIX = "lw:snapshot:limits:"
 PRICES = "lw:snapshot:prices"
 CACHE_PREFIX = "lw:snapshot:cache:"
+# The state, in the words of the refusal, of a deployment whose policy this build cannot read.
+NO_POLICY = "without a policy that can be read"
+
+log = structlog.get_logger("inference.gateway")
 
 
 class UnreadableEntry(Exception):
@@ -99,6 +110,7 @@ class Deployment:
     restricted: bool = False
     fim_template: FimTemplate | None = None
     caches: bool = True
+    policy: Policy = OPEN
 
     @cached_property
     def features(self) -> frozenset[str]:
@@ -159,8 +171,12 @@ class CacheEntry:
 Entry = KeyEntry | ProjectEntry | LimitsEntry | PricesEntry | CacheEntry
 
 
-def read_entry(name: str, value: bytes | str) -> Entry:
-    """Parse the value of a snapshot key. Raises `UnreadableEntry`."""
+def read_entry(name: str, value: bytes | str, policies: KeyEncryptionKey | None = None) -> Entry:
+    """Parse the value of a snapshot key; `policies` is the key that opens those of deployments,
+    without which a deployment that has one cannot be used.
+
+    Raises `UnreadableEntry`.
+    """
     try:
         document = orjson.loads(value)
         if name.startswith(LIMITS_PREFIX):
@@ -169,7 +185,7 @@ def read_entry(name: str, value: bytes | str) -> Entry:
             return read_prices(document)
         if name.startswith(CACHE_PREFIX):
             return _cache(document)
-        return _key(document) if name.startswith(KEY_PREFIX) else _project(document)
+        return _key(document) if name.startswith(KEY_PREFIX) else _project(document, policies)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnreadableEntry(f"{name}: {type(error).__name__}") from error
 
@@ -190,12 +206,14 @@ def _key(document: dict[str, Any]) -> KeyEntry:
     )
 
 
-def _project(document: dict[str, Any]) -> ProjectEntry:
+def _project(document: dict[str, Any], policies: KeyEncryptionKey | None) -> ProjectEntry:
     listed = document.get("models")
+    owner = str(document["organization_id"])
+    deployments = [_deployment(one, _policy(one, owner, policies)) for one in document["deployments"]]
     return ProjectEntry(
-        organization_id=str(document["organization_id"]),
+        organization_id=owner,
         project_id=str(document["project_id"]),
-        deployments={one["alias"]: _deployment(one) for one in document["deployments"]},
+        deployments={one.alias: one for one in deployments},
         refusal=_refusal(document),
         listed=None if listed is None else frozenset(listed["model_ids"]),
         denies_listed=listed is not None and listed["mode"] == "deny_list",
@@ -215,14 +233,14 @@ def _refusal(document: dict[str, Any]) -> Refusal | None:
     return Refusal(str(refusal["code"]), str(refusal["message"]), int(refusal.get("status", 403)))
 
 
-def _deployment(document: dict[str, Any]) -> Deployment:
-    default_max_tokens = document.get("default_max_tokens")
+def _deployment(document: dict[str, Any], policy: Policy | None) -> Deployment:
+    longest = (policy or OPEN).max_answer_tokens
     return Deployment(
         alias=document["alias"],
         deployment_id=str(document["deployment_id"]),
         model_version_id=str(document["model_version_id"]),
         created_at=int(document["created_at"]),
-        state=document["state"],
+        state=document["state"] if policy is not None else NO_POLICY,
         digest=document["digest"],
         adapter_id=document["adapter_id"],
         backends=_backends(document["backends"]),
@@ -230,14 +248,35 @@ def _deployment(document: dict[str, Any]) -> Deployment:
         bos_token=document.get("bos_token") or "",
         eos_token=document.get("eos_token") or "",
         context_tokens=int(document["context_tokens"]),
-        default_max_tokens=None if default_max_tokens is None else int(default_max_tokens),
+        default_max_tokens=_least(document.get("default_max_tokens"), longest),
         special_tokens=tuple(document.get("special_tokens") or ()),
         adds_bos=bool(document.get("adds_bos", False)),
         restricted=bool(document.get("restricted", False)),
         caches=bool(document.get("caches", True)),
         base_model=str(document.get("base_model") or ""),
         fim_template=_fim(document.get("fim_template")),
+        policy=policy or OPEN,
     )
+
+
+def _policy(document: dict[str, Any], organization_id: str, key: KeyEncryptionKey | None) -> Policy | None:
+    """The deployment's; None where there is one that cannot be read, so that nothing goes around it."""
+    published = document.get("policy")
+    if not published:
+        return OPEN
+    if key is None:
+        return None
+    try:
+        sealed = base64.b64decode(published["sealed"], validate=True)
+        return open_policy(key, sealed, UUID(organization_id), UUID(document["deployment_id"]))
+    except (CiphertextAltered, InvalidRequest, ValueError, KeyError, TypeError) as error:
+        log.error("policy_unreadable", deployment_id=document["deployment_id"], error=type(error).__name__)
+        return None
+
+
+def _least(*bounds: int | str | None) -> int | None:
+    """The least of those that are there."""
+    return min((int(one) for one in bounds if one is not None), default=None)
 
 
 def _fim(markers: dict[str, Any] | None) -> FimTemplate | None:

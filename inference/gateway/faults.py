@@ -75,6 +75,12 @@ class ResponsesNotStored(InvalidRequest):
     code = "responses_not_stored"
 
 
+class ContentPolicyViolation(InvalidRequest):
+    """The deployment's policy does not let the prompt pass."""
+
+    code = "content_policy_violation"
+
+
 class BodyTooLarge(InvalidRequest):
     """The body is larger than allowed."""
 
@@ -215,6 +221,12 @@ class ModelFailed(GatewayFault):
     """The pod broke off or answered nonsense."""
 
     status, code = 502, "model_failed"
+
+
+class AnswerWithheld(GatewayFault):
+    """The deployment's policy ended the answer, and the API has no word for that."""
+
+    status, code = 502, "content_filter"
 
 
 class AdapterMismatch(GatewayFault):

@@ -1,13 +1,13 @@
 """One answer under way: open, verify who answers, pass its tokens on, know what it used."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from functools import partial
 from typing import NoReturn
 
 import structlog
 
 from inference.backends.faults import BackendFault
-from inference.backends.interface import BackendStream, End, Piece
+from inference.backends.interface import BackendStream, End, EndReason, Piece
 from inference.gateway.cache.answers import AnswerCache, Opened
 from inference.gateway.cache.naming import Question
 from inference.gateway.choices import AnswerEvent
@@ -15,6 +15,7 @@ from inference.gateway.contract import Ended, FinishReason, Started, Token
 from inference.gateway.faults import GatewayFault, UnsupportedParameter
 from inference.gateway.ledger import Ledger
 from inference.gateway.plans import Plan
+from inference.gateway.policy.guarding import TextGuard, answer_guard
 from inference.gateway.routing.dispatch import Dispatcher
 from inference.gateway.stopping import StopFilter
 from inference.gateway.tools import MARKERS
@@ -38,6 +39,7 @@ class Generation:
         self._stream: BackendStream | None = None
         self._verbatim = request.verbatim
         self._stops = StopFilter(self._call.stop) if self._call.stop and not request.verbatim else None
+        self._guard = answer_guard(plan.deployment.policy, plan.guardrails)
         # The marks of calls are control tokens of some models, and yet to be read.
         self._shown = MARKERS if request.tools else frozenset[str]()
         self._scored = request.logprobs or request.candidates > request.n
@@ -61,16 +63,33 @@ class Generation:
             self._count(event.tokens)
             if (token := self._token(event)) is not None:
                 yield token
-            if self._stops is not None and self._stops.hit:
+            if self._is_over():
                 await self._stop_early(stream)
-                yield Ended(self._index, self.reason, "stop_sequence", self._call.seed)
+                for last in self._last("stop_sequence"):
+                    yield last
                 return
             event = await stream.next()
         self.reason = _REASONS[event.reason]
         self._learn(event)
-        if self._stops is not None and (rest := self._stops.rest()):
+        for last in self._last(event.reason):
+            yield last
+
+    def _is_over(self) -> bool:
+        """Whether nothing that may still come is shown."""
+        return (self._stops is not None and self._stops.hit) or (
+            self._guard is not None and self._guard.blocked
+        )
+
+    def _last(self, reason: EndReason) -> Iterator[AnswerEvent]:
+        """What was held back and can be shown, and the end."""
+        rest = self._stops.rest() if self._stops is not None else ""
+        if self._guard is not None:
+            rest = self._guard.feed(rest) + self._guard.rest()
+            if self._guard.blocked:
+                self.reason = "content_filter"
+        if rest:
             yield Token(rest, None, (), self._index)
-        yield Ended(self._index, self.reason, event.reason, self._call.seed)
+        yield Ended(self._index, self.reason, reason, self._call.seed)
 
     def _reject(self, fault: GatewayFault) -> NoReturn:
         """Nothing of this generation is shown, so nothing of it is billed."""
@@ -107,6 +126,8 @@ class Generation:
 
     def _token(self, piece: Piece) -> Token | None:
         """What is shown of a token: unless verbatim, nothing of control tokens and of stop sequences."""
+        if self._guard is not None:
+            return self._guarded(piece, self._guard)
         if self._verbatim:
             return Token(
                 piece.text, piece.logprob, piece.top, self._index, piece.id, piece.special, piece.last
@@ -117,6 +138,16 @@ class Generation:
         if not self._scored:
             return Token(text, None, (), self._index) if text else None
         return Token(text, piece.logprob, piece.top, self._index)
+
+    def _guarded(self, piece: Piece, guard: TextGuard) -> Token | None:
+        """What the policy lets pass so far. Ids and alternatives of tokens would tell what it holds back."""
+        if piece.special and piece.text not in self._shown:
+            shown = Token(piece.text, piece.logprob, (), self._index, None, True)
+            return shown if self._verbatim else None
+        text = guard.feed(piece.text if self._stops is None else self._stops.feed(piece.text))
+        if not (text or self._verbatim or self._scored):
+            return None
+        return Token(text, piece.logprob, (), self._index)
 
     async def _stop_early(self, stream: BackendStream) -> None:
         """The stop sequence is complete. Usually the server saw it too and its end is here already."""

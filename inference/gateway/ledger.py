@@ -11,6 +11,7 @@ from inference.gateway.admission import Reservation
 from inference.gateway.contract import FinishReason, Principal, Usage
 from inference.gateway.entries import Deployment
 from inference.gateway.metering import Meter
+from inference.gateway.policy.notes import GuardNotes
 from inference.gateway.usage import CacheOutcome, Status, UsageRecord
 
 log = structlog.get_logger("inference.gateway")
@@ -29,6 +30,7 @@ class Ledger:
         self.completion_tokens = 0
         self.reservation: Reservation | None = None
         self.cache: CacheOutcome | None = None
+        self.guardrails: GuardNotes | None = None
 
     def count(self, tokens: int = 1) -> None:
         """Tokens have arrived from the model."""
@@ -87,6 +89,7 @@ class Ledger:
             permission=f"{'key' if principal.key_id else 'role'} inference.complete",
             closest_limit=_closest_limit(self.reservation),
             cache=self.cache or "off",
+            guardrail=self.guardrails.told() if self.guardrails else None,
             batch=principal.batch,
         )
         return self._meter.record(record)

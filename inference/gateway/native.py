@@ -14,11 +14,13 @@ from inference.gateway.authentication import Authenticator, identified, must
 from inference.gateway.completion import Completer
 from inference.gateway.contract import GatewayConfig, GenerationRequest, Principal
 from inference.gateway.entries import Deployment
-from inference.gateway.faults import InvalidValue, MethodNotAllowed, UnknownRoute
+from inference.gateway.faults import InvalidValue, MethodNotAllowed, UnknownRoute, UnsupportedParameter
 from inference.gateway.http import Exchange
 from inference.gateway.native_rendering import NativeDialect
 from inference.gateway.native_requests import MAX_BEST_OF, native_request_of
 from inference.gateway.parameters import MAX_STOPS, document_of
+from inference.gateway.policy.applying import check_texts
+from inference.gateway.policy.notes import GuardNotes
 from inference.gateway.prompts import chat_prompt
 from inference.gateway.rendering import ChatDialect
 from inference.gateway.requests import chat_request_of
@@ -119,12 +121,15 @@ class NativeSurface:
     async def _tokenize(self, exchange: Exchange, principal: Principal, deployment: Deployment) -> None:
         document = document_of(await exchange.body(self._config))
         request = _request(document, deployment, stream=False)
+        _look_through(request, deployment)
         places = await self._completer.tokens(principal, deployment, request.prompts[0])
         await exchange.answer(orjson.dumps(_shown(places)))
 
     async def _chat_tokenize(self, exchange: Exchange, principal: Principal, deployment: Deployment) -> None:
         document = document_of(await exchange.body(self._config))
-        prompt = chat_prompt(chat_request_of(document | {"model": deployment.alias}), deployment)
+        request = chat_request_of(document | {"model": deployment.alias})
+        _look_through(request, deployment)
+        prompt = chat_prompt(request, deployment)
         places = await self._completer.tokens(principal, deployment, prompt)
         await exchange.answer(orjson.dumps({"tokenize_response": _shown(places), "templated_text": prompt}))
 
@@ -171,6 +176,19 @@ def _named(document: dict[str, Any], deployment: Deployment) -> dict[str, Any]:
             param="model",
         )
     return document | {"model": deployment.alias}
+
+
+def _look_through(request: GenerationRequest, deployment: Deployment) -> None:
+    """What a server is to count is shown to it as it is, without the deployment's own prompt.
+
+    Raises `ContentPolicyViolation`, and `UnsupportedParameter` for the variables of a prompt template.
+    """
+    if request.prompt is not None:
+        raise UnsupportedParameter(
+            "Unsupported parameter: 'prompt'. Tokens are told of messages alone.", param="prompt"
+        )
+    texts = [*request.prompts, *(one.content for one in request.messages)]
+    check_texts(texts, deployment.policy, GuardNotes(), request.subject)
 
 
 def _shown(places: list[TokenPlace]) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ import orjson
 from inference.backends.interface import Alternative
 from inference.gateway.answers import Answer, Choice, ranked
 from inference.gateway.contract import Ended, Finished, Token
-from inference.gateway.faults import GatewayFault
+from inference.gateway.faults import AnswerWithheld, GatewayFault
 from inference.gateway.http import Exchange
 from inference.gateway.plans import Plan
 
@@ -61,6 +61,12 @@ def _shape(fault: GatewayFault) -> tuple[int, str]:
     return _BY_CODE.get(fault.code) or _FAULTS.get(fault.status) or (fault.status, "forbidden")
 
 
+def _check_passed(*ends: Ended) -> None:
+    """Raise `AnswerWithheld` where the policy ended an answer: TGI has no finish reason for it."""
+    if any(end.finish_reason == "content_filter" for end in ends):
+        raise AnswerWithheld("The deployment's content policy withheld the answer, or the rest of it.")
+
+
 def _token(token: Token | Alternative) -> dict[str, Any]:
     """A server that does not tell the ids of tokens gives them all 0."""
     return {"id": token.id or 0, "text": token.text, "logprob": token.logprob, "special": token.special}
@@ -74,6 +80,7 @@ class NativeDialect:
 
     def whole(self, exchange: Exchange, plan: Plan, answer: Answer) -> bytes:
         """The generated text with its details, and TGI's headers of times and counts."""
+        _check_passed(*(choice.end for choice in answer.choices))
         first, *others = ranked(answer.choices) if len(answer.choices) > 1 else answer.choices
         exchange.extra_headers += _headers(exchange, plan, answer, first, self._planned_ms)
         body: dict[str, Any] = {"generated_text": _text(plan, first)}
@@ -161,6 +168,8 @@ class NativeWriter:
 
     def finish(self, finished: Finished) -> bytes:
         """The last token's event, of an empty token where the last one could not be known for it."""
+        if self._ended is not None:
+            _check_passed(self._ended)
         self._count += 1 if self._last else 0
         details = {
             "finish_reason": self._ended.reason if self._ended else finished.finish_reason,

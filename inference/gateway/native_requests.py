@@ -122,6 +122,7 @@ def native_request_of(
             param="adapter_id",
         )
     _settle_sampling(parameters, fields)
+    fields["given"] = frozenset(name for name, value in parameters.items() if value is not None)
     return GenerationRequest(
         model=model, prompts=(inputs,), stream=streams, verbatim=True, surface="tgi", **fields
     )

@@ -51,7 +51,8 @@ class Table:
                 self._check_unused(name, value)
             elif value is not None:
                 fields[honoured[0]] = honoured[1](value, name)
-        return fields
+        given = (name for name in self.honoured if document.get(name) is not None)
+        return fields | {"given": frozenset(given)}
 
     def _check_unused(self, name: str, value: object) -> None:
         if name in self.harmless:

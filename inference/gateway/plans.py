@@ -7,6 +7,7 @@ from inference.backends.interface import GenerationCall
 from inference.gateway.admission import Reservation
 from inference.gateway.contract import GenerationRequest, Principal
 from inference.gateway.entries import Deployment
+from inference.gateway.policy.notes import GuardNotes
 
 _HIGH_SEED = 2**62
 
@@ -16,6 +17,7 @@ class Plan:
     """A request that may run: what will be called, for whom, under which id. `created` is in Unix seconds.
 
     `calls` has one for each prompt, `prompt_tokens` its length where it had to be counted.
+    `guardrails` takes down what the deployment's policy found, where it looks for anything.
     """
 
     request_id: UUID
@@ -25,6 +27,7 @@ class Plan:
     calls: tuple[GenerationCall, ...]
     prompt_tokens: tuple[int | None, ...]
     reservation: Reservation | None = None
+    guardrails: GuardNotes | None = None
 
     @property
     def call(self) -> GenerationCall:

@@ -39,7 +39,7 @@ def chat_prompt(request: GenerationRequest, deployment: Deployment) -> str:
     """The messages as the model was trained to read them. Raises `InvalidRequest`, `ModelFailed`."""
     template = _template(deployment)
     offers_tools = template.reads_tools and "tools" in deployment.features
-    for place, message in enumerate(request.messages):
+    for place, message in enumerate(request.messages, -request.led_by):
         param = f"messages[{place}]" if request.subject == "messages" else request.subject
         _check_message(message, param, template, offers_tools=offers_tools)
     if request.tools is not None and not offers_tools:

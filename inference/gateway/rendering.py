@@ -34,6 +34,7 @@ def envelope(plan: Plan, prefix: str, kind: str) -> dict[str, Any]:
         "created": plan.created,
         "model": plan.request.model,
         "system_fingerprint": f"fp_{plan.deployment.digest[:16]}",
+        "ai_generated": True,
     }
 
 

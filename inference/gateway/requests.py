@@ -1,5 +1,6 @@
 """A chat completion request, parsed."""
 
+from dataclasses import replace
 from typing import Any
 
 from inference.gateway import checks
@@ -16,6 +17,7 @@ from inference.gateway.parameters import (
     document_of,
     response_format,
 )
+from inference.gateway.policy.prompting import read_reference
 from inference.gateway.tools import read_definitions, tools_of
 
 TABLE = Table(
@@ -30,6 +32,7 @@ TABLE = Table(
         # No parameter of OpenAI's, but of TGI's clients and of most model servers.
         "repetition_penalty": ("repetition_penalty", checks.above_zero(100)),
         "tools": ("tools", read_definitions),
+        "prompt": ("prompt", read_reference),
     },
     harmless={
         "metadata": checks.metadata,
@@ -56,6 +59,10 @@ TABLE = Table(
         "web_search_options": lambda _: False,
     },
 )
+
+
+# The messages of a prompt template may be enough.
+_WITH_PROMPT = replace(TABLE, required=("model",))
 
 
 def check_tools(fields: dict[str, Any], *, constrained_by: str = "response_format") -> None:
@@ -87,7 +94,10 @@ def parse_chat_request(body: bytes) -> GenerationRequest:
 
 def chat_request_of(document: dict[str, Any]) -> GenerationRequest:
     """The request in this decoded document. Raises an `InvalidRequest` that names the parameter at fault."""
-    fields = TABLE.read(document)
+    if document.get("prompt") is not None and document.get("messages") == []:
+        # OpenAI's client cannot leave them out.
+        document = {name: value for name, value in document.items() if name != "messages"}
+    fields = (TABLE if document.get("prompt") is None else _WITH_PROMPT).read(document)
     if document.get("max_tokens") is not None and document.get("max_completion_tokens") is not None:
         raise InvalidValue(
             "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported.",

@@ -31,6 +31,7 @@ from inference.gateway.entries import (
     read_entry,
 )
 from inference.gateway.faults import SnapshotUnavailable
+from inference.gateway.policy.sealed import policy_key
 
 _PING_SECONDS = 0.5
 _SILENCE_SECONDS = 2.0
@@ -52,8 +53,10 @@ class _Held:
 class Snapshot:
     """Reads the snapshot. One per process; `start` and `stop` run its subscription."""
 
-    def __init__(self, valkey: Redis, *, max_age_seconds: float, outage_seconds: float) -> None:
-        self._valkey = valkey
+    def __init__(
+        self, valkey: Redis, *, pepper: bytes, max_age_seconds: float, outage_seconds: float
+    ) -> None:
+        self._valkey, self._policies = valkey, policy_key(pepper)
         self._max_age, self._outage = max_age_seconds, outage_seconds
         self._held: dict[str, _Held] = {}
         self._unknown_keys: dict[str, None] = {}
@@ -144,7 +147,7 @@ class Snapshot:
 
     def _hold(self, name: str, value: bytes | str | None, epoch: int) -> Entry | None:
         try:
-            entry = None if value is None else read_entry(name, value)
+            entry = None if value is None else read_entry(name, value, self._policies)
         except UnreadableEntry as error:
             log.error("snapshot_unreadable", entry=str(error))
             raise SnapshotUnavailable(

@@ -28,6 +28,8 @@ from inference.gateway.http import KEEP_ALIVE, Attended, Exchange
 from inference.gateway.ids import rendered
 from inference.gateway.plans import Plan
 
+# The mark that Article 50(2) of Regulation (EU) 2024/1689 wants of what is generated.
+AI_GENERATED = (b"x-loomworks-ai-generated", b"true")
 _DEADLINE = "The answer took longer than a request may take."
 Finish = Callable[[], Awaitable[None]]
 """What is done once an answer is written, before the last of it is sent."""
@@ -116,6 +118,7 @@ class GenerationSurface:
                     self._tell_cache(exchange, answer.started)
                     body = dialect.whole(exchange, plan, answer)
                     await finish()
+                    exchange.extra_headers.append(AI_GENERATED)
                     await exchange.answer(body)
         except TimeoutError:
             raise ModelTimedOut(_DEADLINE) from None
@@ -157,8 +160,7 @@ class GenerationSurface:
         self, exchange: Exchange, writer: EventWriter, events: AsyncGenerator[GenerationEvent, None]
     ) -> None:
         await self._await_first(exchange, events)
-        if not exchange.status:
-            await exchange.begin_events()
+        await self._begin_events(exchange)
         if before := writer.begin():
             await exchange.send_events(before)
 
@@ -171,8 +173,7 @@ class GenerationSurface:
         opening = asyncio.ensure_future(anext(events))
         try:
             while not (await asyncio.wait({opening}, timeout=self._config.keep_alive_seconds))[0]:
-                if not exchange.status:
-                    await exchange.begin_events()
+                await self._begin_events(exchange)
                 await exchange.send_events(KEEP_ALIVE)
         except BaseException:
             opening.cancel()
@@ -181,6 +182,12 @@ class GenerationSurface:
         started = await opening
         if type(started) is Started:
             self._tell_cache(exchange, started)
+
+    @staticmethod
+    async def _begin_events(exchange: Exchange) -> None:
+        if not exchange.status:
+            exchange.extra_headers.append(AI_GENERATED)
+            await exchange.begin_events()
 
     @staticmethod
     def _tell_cache(exchange: Exchange, started: Started) -> None:

@@ -69,7 +69,8 @@ def _tojson(
     )
 
 
-def _environment() -> ImmutableSandboxedEnvironment:
+def sandbox() -> ImmutableSandboxedEnvironment:
+    """Where templates are rendered: they reach nothing but what they are given."""
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols]
     )
@@ -83,7 +84,7 @@ class ChatTemplate:
 
     def __init__(self, source: str, *, bos_token: str, eos_token: str, special: Sequence[str] = ()) -> None:
         try:
-            self._template = _environment().from_string(source)
+            self._template = sandbox().from_string(source)
         except TemplateSyntaxError as error:
             raise TemplateBroken(str(error)) from error
         self.reads_names = bool(_SPEAKERS_NAME.search(source))

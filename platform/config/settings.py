@@ -98,6 +98,7 @@ INSTALLED_APPS = [
     "inference.chat",
     "inference.batches",
     "inference.responses",
+    "inference.prompts",
     "config.apps.CompositionConfig",
 ]
 
@@ -264,6 +265,9 @@ SPECTACULAR_SETTINGS = {
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
     "ENUM_NAME_OVERRIDES": {
+        "GuardrailAction": "inference.gateway.policy.document.ACTIONS",
+        "PersonalDataKind": "inference.gateway.policy.pii.KINDS",
+        "PromptAttackAction": "inference.gateway.policy.document.ATTACK_ACTIONS",
         "DomainStatus": "tenants.administration.api.domains.STATUSES",
         "IdentityProviderKind": "tenants.administration.api.identity_providers.KINDS",
         "DefaultRole": "tenants.identity.models.DEFAULT_ROLES",

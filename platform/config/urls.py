@@ -22,6 +22,7 @@ urlpatterns = [
     path("", include("inference.responses.urls")),
     path("reference", reference.api_reference),
     path("reference/openapi.json", reference.document),
+    path("", include("inference.prompts.urls")),
     re_path(r"^(?:v1|api|ws|scim)(?:/.*)?$", pages.unknown_address),
     re_path(r"^accounts(?:/.*)?$", pages.unknown_page),
     re_path(r"^(?P<path>.*)$", pages.console, name="console"),

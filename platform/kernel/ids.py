@@ -7,7 +7,7 @@ from uuid import UUID
 from kernel.errors import NotFound
 
 # As OpenAI's API writes them.
-JOINED_BY_UNDERSCORE = frozenset({"proj", "key", "role", "group", "svc_acct", "batch", "resp"})
+JOINED_BY_UNDERSCORE = frozenset({"proj", "key", "role", "group", "svc_acct", "batch", "resp", "pmpt"})
 
 
 def uuid7() -> UUID:

@@ -141,6 +141,9 @@ class _Settler:
         return identifier
 
 
+_SAYS = [{"role": "system", "content": "Be {{ manner }}."}]
+
+
 def _of_work(owner: Person, settler: _Settler) -> dict[str, str]:
     """A file, what was read of it, a job, a model, a deployment, a batch, a response and a conversation."""
     file = owner.openai.files.create(file=("rows.jsonl", ROWS), purpose="fine-tune")
@@ -164,6 +167,8 @@ def _of_work(owner: Person, settler: _Settler) -> dict[str, str]:
         "requests_id": requests.id,
         "batch_id": batch.id,
         "response_id": store(owner, "2+2?").public_id,
+        "prompt_id": settler.make("/api/v1/prompts", name="A prompt", messages=_SAYS),
+        "version": "1",
         "key_id": settler.one("/api/v1/api-keys"),
         "conversation_id": conversation.public_id,
         "message_id": message_id,

@@ -93,6 +93,9 @@ def house(stores: object) -> Iterator[House]:
         FineTuningJob.objects.update(state=JobState.CANCELLED.value)
 
 
+_SAYS = [{"role": "user", "content": "Be {{ manner }}."}]
+
+
 def bodies(ids: dict[str, str]) -> dict[str, Any]:
     """What is sent where something must be."""
     file = ids["file_id"]
@@ -110,6 +113,9 @@ def bodies(ids: dict[str, str]) -> dict[str, Any]:
         "PUT /api/v1/files/{file_id}/provenance": {"processing_purpose": "Support"},
         "POST /api/v1/conversations": {"model": BASE},
         "PUT /api/v1/deployments/{deployment_id}/cache": {"caches": False},
+        "POST /api/v1/prompts": {"name": "Another prompt", "messages": _SAYS},
+        "POST /api/v1/prompts/{prompt_id}/versions": {"messages": _SAYS},
+        "PUT /api/v1/deployments/{deployment_id}/policy": {"system_prompt": "Be kind."},
         "PATCH /api/v1/conversations/{conversation_id}": {"title": "A title"},
         "PUT /api/v1/grants": {"object": file, "subject": ids["other"], "actions": ["file.read"]},
         "DELETE /api/v1/grants": {"object": file, "subject": ids["other"]},

@@ -650,6 +650,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/deployments/{deployment_id}/policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description What a deployment lets pass. It is shown to those who may change it: its texts are for the model. */
+        get: operations["deployments_policy_retrieve"];
+        /** @description What a deployment lets pass. It is shown to those who may change it: its texts are for the model. */
+        put: operations["deployments_policy_update"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/deployments/{deployment_id}/start": {
         parameters: {
             query?: never;
@@ -1363,6 +1381,76 @@ export interface paths {
         put?: never;
         /** @description Hand the organization over to another member. */
         post: operations["organization_transfer_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Make a prompt template, list them. They are shown to those who may change deployments. */
+        get: operations["prompts_list"];
+        put?: never;
+        /** @description Make a prompt template, list them. They are shown to those who may change deployments. */
+        post: operations["prompts_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts/{prompt_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One prompt template. */
+        get: operations["prompts_retrieve"];
+        put?: never;
+        post?: never;
+        /** @description One prompt template. */
+        delete: operations["prompts_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts/{prompt_id}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Make the next version of a prompt template. */
+        post: operations["prompts_versions_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts/{prompt_id}/versions/{version}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One version: its number counts from 1. */
+        get: operations["prompts_versions_retrieve"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -3244,6 +3332,12 @@ export interface components {
         };
         /** @enum {string} */
         DeliveryState: "waiting" | "delivered" | "failed";
+        /** @description What happens to words of a list in prompts and in answers. */
+        DeniedWords: {
+            words: string[];
+            prompt?: components["schemas"]["GuardrailAction"];
+            answer?: components["schemas"]["GuardrailAction"];
+        };
         /** @description An alias and what answers under it. */
         Deployment: {
             id: string;
@@ -3265,6 +3359,15 @@ export interface components {
             has_more: boolean;
             first_id: string | null;
             last_id: string | null;
+        };
+        /** @description A deployment's policy; `digest` names it, and is null where there is none. */
+        DeploymentPolicy: {
+            object: string;
+            deployment_id: string;
+            digest: string | null;
+            policy: components["schemas"]["Policy"];
+            /** Format: date-time */
+            updated_at: string | null;
         };
         /** @enum {string} */
         DeploymentState: "loading" | "ready" | "stopped" | "failed";
@@ -3614,6 +3717,8 @@ export interface components {
             has_more: boolean;
             next: string | null;
         };
+        /** @enum {string} */
+        GuardrailAction: "off" | "flag" | "redact" | "block";
         /** @description OpenAI's three; the learning rate is a multiple of the platform's own choice. */
         Hyperparameters: {
             /** @default auto */
@@ -4062,6 +4167,11 @@ export interface components {
             role: string;
             projects?: components["schemas"]["InvitedTo"][];
         };
+        /** @description What a template is made of. */
+        NewPrompt: {
+            name: string;
+            messages: unknown;
+        };
         /** @description A role to be made. */
         NewRole: {
             role_name: string;
@@ -4076,6 +4186,10 @@ export interface components {
             role: string;
             created_at: number;
             api_key: components["schemas"]["ServiceAccountKey"] | null;
+        };
+        /** @description What a version is made of. */
+        NewVersion: {
+            messages: unknown;
         };
         /** @description A webhook whose secret was just made: the only time that it is shown. */
         NewWebhook: {
@@ -4174,6 +4288,14 @@ export interface components {
             /** @default  */
             token?: string;
         };
+        /** @description What callers may set a parameter to. */
+        ParameterBounds: {
+            allowed?: boolean;
+            /** Format: double */
+            minimum?: number;
+            /** Format: double */
+            maximum?: number;
+        };
         /** @description What a person may change of themselves here; the rest has pages under `/accounts`. */
         PatchedAccountChange: {
             name?: string;
@@ -4236,6 +4358,19 @@ export interface components {
             email: string;
             name: string;
         };
+        /** @description What happens to personal data in prompts and in answers. */
+        PersonalData: {
+            kinds?: components["schemas"]["PersonalDataKind"][];
+            prompt?: components["schemas"]["GuardrailAction"];
+            answer?: components["schemas"]["GuardrailAction"];
+        };
+        /** @enum {string} */
+        PersonalDataKind: "email" | "phone" | "iban" | "card" | "ip";
+        /** @description The version of a prompt template with which every answer begins. */
+        PinnedPrompt: {
+            id: string;
+            version: number;
+        };
         /** @description An organization or a project. */
         Place: {
             id: string;
@@ -4273,6 +4408,21 @@ export interface components {
             grad_norm: number | null;
             /** Format: double */
             tokens_per_second: number | null;
+        };
+        /** @description A policy: each part is optional, and what is absent lets everything pass. */
+        Policy: {
+            system_prompt?: string;
+            max_answer_tokens?: number;
+            parameters?: {
+                [key: string]: components["schemas"]["ParameterBounds"];
+            };
+            pii?: components["schemas"]["PersonalData"];
+            denied_words?: components["schemas"]["DeniedWords"];
+            prompt_attacks?: components["schemas"]["PromptAttackAction"];
+            output_schema?: {
+                [key: string]: unknown;
+            };
+            prompt?: components["schemas"]["PinnedPrompt"];
         };
         /** @description A model's price from a moment on, in millionths of the currency. */
         Price: {
@@ -4438,6 +4588,41 @@ export interface components {
             data: components["schemas"]["AssignedRole"][];
             has_more: boolean;
             next: string | null;
+        };
+        /** @description A prompt template; `version` is its newest. */
+        Prompt: {
+            object: string;
+            id: string;
+            name: string;
+            version: number;
+            /** Format: date-time */
+            created_at: string;
+        };
+        /** @enum {string} */
+        PromptAttackAction: "off" | "flag" | "block";
+        /** @description A message with `{{ variables }}`. */
+        PromptMessage: {
+            role: components["schemas"]["PromptMessageRoleEnum"];
+            content: string;
+        };
+        /** @enum {string} */
+        PromptMessageRoleEnum: "system" | "developer" | "user" | "assistant";
+        PromptPage: {
+            object: string;
+            data: components["schemas"]["Prompt"][];
+            has_more: boolean;
+            first_id: string | null;
+            last_id: string | null;
+        };
+        /** @description A version, which never changes; `variables` are the names that callers fill. */
+        PromptVersion: {
+            object: string;
+            prompt_id: string;
+            version: number;
+            messages: components["schemas"]["PromptMessage"][];
+            variables: string[];
+            /** Format: date-time */
+            created_at: string;
         };
         /**
          * @description By which right (GDPR article 6) a file's rows are here, what for, and whether models may learn from
@@ -6652,6 +6837,70 @@ export interface operations {
             };
         };
     };
+    deployments_policy_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                deployment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeploymentPolicy"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    deployments_policy_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                deployment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Policy"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeploymentPolicy"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     deployments_start_create: {
         parameters: {
             query?: never;
@@ -8583,6 +8832,197 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    prompts_list: {
+        parameters: {
+            query?: {
+                /** @description The id after which the page begins. */
+                after?: string;
+                /** @description How many at most; 20 unless told. */
+                limit?: number;
+                /** @description Newest first (desc) unless told. */
+                order?: "asc" | "desc";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptPage"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    prompts_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPrompt"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Prompt"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    prompts_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                prompt_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Prompt"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    prompts_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                prompt_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No response body */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    prompts_versions_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                prompt_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewVersion"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptVersion"];
+                };
+            };
+            /** @description A refusal. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    prompts_versions_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                prompt_id: string;
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptVersion"];
                 };
             };
             /** @description A refusal. */

@@ -53,6 +53,7 @@ def canonical(question: Question) -> bytes:
         deployment.served_as,
         deployment.base_model,
         _digest(deployment.chat_template),
+        deployment.policy.digest,
     )
     return orjson.dumps([_FORMAT, model, question.choice, asked], option=orjson.OPT_NON_STR_KEYS)
 

@@ -33,12 +33,12 @@ def secret_of(key: KeyEncryptionKey, organization_id: UUID, generation: int) -> 
 
     They cannot be made again once that key is destroyed, and are others after each clearing and rotation.
     """
-    return _derived(key.secret, _SECRET + bind("cache", organization_id, str(generation)))
+    return derived(key.secret, _SECRET + bind("cache", organization_id, str(generation)))
 
 
 def sealing_key(pepper: bytes) -> KeyEncryptionKey:
     """The key under which secrets are published, from the pepper of the API keys (RFC 5869)."""
-    return KeyEncryptionKey(UUID(bytes=_derived(pepper, _SEALING_ID)[:16]), _derived(pepper, _SEALING))
+    return KeyEncryptionKey(UUID(bytes=derived(pepper, _SEALING_ID)[:16]), derived(pepper, _SEALING))
 
 
 def seal_secret(key: KeyEncryptionKey, secret: bytes, organization_id: UUID, generation: int) -> bytes:
@@ -54,7 +54,7 @@ def open_secret(key: KeyEncryptionKey, sealed: bytes, organization_id: UUID, gen
 
 def keys_of(secret: bytes) -> CacheKeys:
     """The two keys that follow from a secret."""
-    return CacheKeys(_derived(secret, _LOOKUP), AESGCM(_derived(secret, _ENTRIES)))
+    return CacheKeys(derived(secret, _LOOKUP), AESGCM(derived(secret, _ENTRIES)))
 
 
 def is_sealed_by(key: KeyEncryptionKey, sealed: bytes) -> bool:
@@ -62,7 +62,8 @@ def is_sealed_by(key: KeyEncryptionKey, sealed: bytes) -> bool:
     return key_id_of(sealed) == key.key_id
 
 
-def _derived(secret: bytes, label: bytes) -> bytes:
+def derived(secret: bytes, label: bytes) -> bytes:
+    """32 bytes that follow from a secret, others for each label (RFC 5869)."""
     return HKDF(SHA256(), KEY_BYTES, salt=None, info=label).derive(secret)
 
 

@@ -36,7 +36,7 @@ class Errand:
 
     `subject` is the parameter that holds what the model reads: `texts`, unless it is tokens, of `most_tokens`
     at most. `render` makes the caller's answer of the server's, under the request's id; it raises
-    `ModelFailed` for one of another shape.
+    `ModelFailed` for one of another shape. `generates`: the answer is a machine's work and says so.
     """
 
     model: str
@@ -48,6 +48,7 @@ class Errand:
     most_tokens: int
     requirements: Sequence[Requirement]
     render: Callable[[UUID, ForwardedAnswer], Rendered]
+    generates: bool = False
 
     def check(self, deployment: Deployment) -> None:
         """Raise `UnsupportedParameter` for what the deployment's servers cannot do."""

@@ -73,7 +73,7 @@ def images_errand_of(document: dict[str, Any]) -> Errand:
     """The request in this document. Raises an `InvalidRequest` that names the parameter at fault."""
     fields = TABLE.read(document)
     check_model(fields)
-    model = fields.pop("model")
+    model, _ = fields.pop("model"), fields.pop("given")
     return Errand(
         model=model,
         surface="images",
@@ -84,6 +84,7 @@ def images_errand_of(document: dict[str, Any]) -> Errand:
         most_tokens=most_tokens_of([fields["prompt"]]),
         requirements=(_DRAWS,),
         render=partial(_render, count=fields.get("n", 1)),
+        generates=True,
     )
 
 

@@ -17,8 +17,10 @@ from inference.gateway.http import Attended, ClientLeft, Exchange
 from inference.gateway.ledger import Ledger
 from inference.gateway.metering import Meter
 from inference.gateway.parameters import document_of
+from inference.gateway.policy.applying import check_texts
+from inference.gateway.policy.notes import notes_for
 from inference.gateway.routing.dispatch import Dispatcher
-from inference.gateway.surfaces import describe
+from inference.gateway.surfaces import AI_GENERATED, describe
 from inference.gateway.translation import gateway_fault
 from inference.gateway.usage import Status
 
@@ -42,7 +44,11 @@ class Forwarder:
         """Answer one request. Raises `GatewayFault`, `ClientLeft`."""
         deployment = await self._completer.usable(principal, errand.model)
         errand.check(deployment)
+        notes = notes_for(deployment.policy)
+        if notes is not None:
+            check_texts(errand.texts, deployment.policy, notes, errand.subject)
         ledger = Ledger(self._meter, principal=principal, deployment=deployment, surface=errand.surface)
+        ledger.guardrails = notes
         ledger.reservation = await self._admission.admit(principal, self._need(exchange, errand, deployment))
         describe(exchange, deployment, ledger.reservation)
         status: Status = "failed"
@@ -80,6 +86,8 @@ class Forwarder:
             if safe is not None:
                 await self._meter.wait_until_safe(safe)
             attended.done()
+            if errand.generates:
+                exchange.extra_headers.append(AI_GENERATED)
             await exchange.answer(rendered.body)
 
     async def _rendered(self, exchange: Exchange, errand: Errand, deployment: Deployment) -> Rendered:

@@ -22,6 +22,7 @@ from inference.gateway.parameters import (
     response_format,
     schema,
 )
+from inference.gateway.policy.prompting import read_reference
 from inference.gateway.requests import check_tools
 from inference.gateway.responses.items import check_fields, read_input
 from inference.gateway.tools import function_name, read_function, tools_of
@@ -160,6 +161,7 @@ TABLE = Table(
         "tools": ("tools", _tools),
         "store": ("store", checks.boolean),
         "previous_response_id": ("previous_id", _previous),
+        "prompt": ("prompt", read_reference),
     },
     harmless={
         "metadata": checks.metadata,
@@ -182,10 +184,13 @@ TABLE = Table(
         "prompt_cache_retention": lambda value: value == "in_memory",
         "context_management": lambda _: False,
         "moderation": lambda _: False,
-        "prompt": lambda _: False,
         "prompt_cache_options": lambda _: False,
     },
 )
+
+
+# The messages of a prompt template may be enough.
+_WITH_PROMPT = replace(TABLE, required=("model",))
 
 
 def _asks_no_reasoning(reasoning: Mapping[str, object]) -> bool:
@@ -195,7 +200,7 @@ def _asks_no_reasoning(reasoning: Mapping[str, object]) -> bool:
 
 def response_request_of(document: dict[str, Any]) -> Asked:
     """The request in this decoded document. Raises an `InvalidRequest` that names the parameter at fault."""
-    fields = TABLE.read(document)
+    fields = (TABLE if document.get("prompt") is None else _WITH_PROMPT).read(document)
     check_model(fields)
     if fields.get("top_logprobs") and not fields.get("logprobs"):
         raise InvalidValue(
@@ -204,14 +209,14 @@ def response_request_of(document: dict[str, Any]) -> Asked:
         )
     instructions = fields.pop("instructions", None)
     if instructions:
-        fields["messages"] = (ChatMessage("system", instructions), *fields["messages"])
+        fields["messages"] = (ChatMessage("system", instructions), *fields.get("messages", ()))
     definitions = fields.get("tools", ())
     fields["tools"] = tools_of(document | {"tool_choice": _chat_choice(document)}, definitions)
     check_tools(fields, constrained_by="text.format")
     store, previous_id = fields.pop("store", None), fields.pop("previous_id", None)
     request = GenerationRequest(surface="responses", **fields)
     repeated = _repeated(document, request, definitions)
-    return Asked(request, repeated, document["input"], store, previous_id)
+    return Asked(request, repeated, document.get("input", []), store, previous_id)
 
 
 def _chat_choice(document: Mapping[str, Any]) -> object:
@@ -227,7 +232,7 @@ def _repeated(
 ) -> dict[str, Any]:
     form = (document.get("text") or {}).get("format") or {"type": "text"}
     parallel = document.get("parallel_tool_calls")
-    optional = ("user", "safety_identifier", "prompt_cache_key", "max_tool_calls")
+    optional = ("user", "safety_identifier", "prompt_cache_key", "max_tool_calls", "prompt")
     return {
         "instructions": document.get("instructions"),
         "max_output_tokens": request.max_tokens,

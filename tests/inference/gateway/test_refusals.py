@@ -97,7 +97,7 @@ BAD_PARAMETERS: list[tuple[dict[str, Any], str, str]] = [
     ({"response_format": {"type": "json"}}, "response_format.value", "invalid_type"),
     ({"repetition_penalty": 0}, "repetition_penalty", "invalid_value"),
     ({"best_of": 2}, "best_of", "unknown_parameter"),
-    ({"prompt": "Once"}, "prompt", "unknown_parameter"),
+    ({"prompt": "Once"}, "prompt", "invalid_type"),
     ({"colour": "red"}, "colour", "unknown_parameter"),
 ]
 
