@@ -16,6 +16,7 @@ from inference.backends.faults import Broken, ConnectionLost, TimedOut, Unreacha
 
 _HIGH_WATER_BYTES = 256 * 1024
 _DRAIN_SECONDS = 1.0
+_HANG_UP_SECONDS = 0.5
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
 
@@ -39,7 +40,7 @@ class Connection(asyncio.Protocol):
         self.headers: dict[bytes, bytes] = {}
         self._body: list[bytes] = []
         self._size = 0
-        self._has_head = self._complete = self._released = self._keeps_alive = False
+        self._has_head = self._complete = self._released = self._keeps_alive = self._hung_up = False
 
     @property
     def usable(self) -> bool:
@@ -138,6 +139,20 @@ class Connection(asyncio.Protocol):
         else:
             self.abort()
 
+    def hang_up(self) -> None:
+        """End the client's half: the server sees it and stops generating.
+
+        What it had sent until then can still be read, for half a second at most.
+        """
+        if self._transport is None or not self.usable:
+            return
+        if self._complete or not self._transport.can_write_eof():
+            self.abort()
+            return
+        self._hung_up = True
+        self._transport.write_eof()
+        self._drain = self._loop.call_later(_HANG_UP_SECONDS, self.abort)
+
     def abort(self) -> None:
         """Drop the connection at once: the server sees it and stops generating."""
         if self._transport is not None:
@@ -160,6 +175,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._fault is None:
             self._fault = ConnectionLost("The model server closed the connection before its answer ended.")
+        if self._drain is not None:
+            self._drain.cancel()
         self._wake()
 
     # httptools callbacks
@@ -185,6 +202,8 @@ class Connection(asyncio.Protocol):
         self._keeps_alive = self._parser.should_keep_alive()  # llhttp knows only now
         if self._released:
             self._settle()
+        elif self._hung_up:
+            self.abort()
 
 
 class Pool:

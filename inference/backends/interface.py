@@ -113,6 +113,13 @@ class BackendStream(Protocol):
         """End the generation on the server. Returns how many tokens had arrived without being taken."""
         ...
 
+    async def rest(self) -> int:
+        """After `close`: how many tokens the server had made besides before it stopped.
+
+        Waits for it to stop, half a second at most.
+        """
+        ...
+
 
 class Backend(Protocol):
     """A model server."""

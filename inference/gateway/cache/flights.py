@@ -25,6 +25,7 @@ class Flight:
         self._followers, self._landed = 0, False
         self._moved = asyncio.Event()
         self._stream: BackendStream | None = None
+        self._abandoned: BackendStream | None = None
         self.is_open = False
         self.recording: Recording | None = None
         self.pieces: list[Piece] = []
@@ -67,8 +68,14 @@ class Flight:
         if self._followers or self.end is not None or self.fault is not None:
             return 0
         self.fault = Abandoned()
+        self._abandoned = self._stream
         self.task.cancel()
         return self._finish()
+
+    async def rest(self) -> int:
+        """What the server made before it stopped, once everybody had left; for the first who asks."""
+        stream, self._abandoned = self._abandoned, None
+        return await stream.rest() if stream is not None else 0
 
     async def _fly(self) -> None:
         try:
@@ -145,6 +152,10 @@ class Follower:
         self._left = True
         return _tokens_in(self._flight.pieces[self._place :]) + self._flight.leave()
 
+    async def rest(self) -> int:
+        """See `BackendStream`: who leaves others behind leaves the rest to them."""
+        return await self._flight.rest()
+
 
 class Replay:
     """A kept answer as a `BackendStream`: everything of it has arrived."""
@@ -166,6 +177,10 @@ class Replay:
         untaken = _tokens_in(self._recording.pieces[self._place :])
         self._place = len(self._recording.pieces)
         return untaken
+
+    async def rest(self) -> int:
+        """None: it is whole."""
+        return 0
 
 
 def _tokens_in(pieces: Sequence[Piece]) -> int:

@@ -48,8 +48,14 @@ _MOST_PAUSE_SECONDS = 0.05
 # A server that dies takes all its answers along: more must be continued at once than is ever tried again.
 _CONTINUED_SHARE, _CONTINUED_BURST = 0.5, 256.0
 _Told = TypeVar("_Told")
+Abandon = Callable[[BackendStream], object]
 
 log = structlog.get_logger("inference.gateway")
+
+
+def close(stream: BackendStream) -> None:
+    """Abandon a stream that nobody counts."""
+    stream.close()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +106,10 @@ class Answer:
         self._lease.end(Outcome.WELL)
         return self._stream.close() + (first.tokens if isinstance(first, Piece) else 0)
 
+    async def rest(self) -> int:
+        """See `BackendStream`."""
+        return await self._stream.rest()
+
 
 @dataclass
 class _Journey:
@@ -107,6 +117,7 @@ class _Journey:
 
     deployment: Deployment
     deadline: float
+    abandon: Abandon
     failed: set[str] = field(default_factory=set)
 
 
@@ -133,13 +144,15 @@ class Dispatcher:
         *,
         prompt_tokens: int | None = None,
         resumable: bool = False,
+        abandon: Abandon = close,
     ) -> BackendStream:
         """Begin a generation and wait for its first event. Raises the `BackendFault` of the last attempt.
 
-        A `resumable` one goes on at another replica when its own dies, where the call allows that.
+        A `resumable` one goes on at another replica when its own dies, where the call allows that. Who leaves
+        while it waits `abandon`s the stream: the server may have begun.
         """
         self._continuations.note_request()
-        journey = self._set_out(deployment)
+        journey = self._set_out(deployment, abandon)
         answer = await self._begun(journey, call, prompt_tokens)
         if not (resumable and len(deployment.backends) > 1 and may_continue(call)):
             return answer
@@ -171,7 +184,7 @@ class Dispatcher:
             adapter=deployment.adapter_id is not None,
             salt=call.cache_salt,
         )
-        return await self._attempted(journey, work, lambda lease: self._begin(lease, call))
+        return await self._attempted(journey, work, lambda lease: self._begin(lease, call, journey.abandon))
 
     async def forward(self, deployment: Deployment, call: ForwardedCall, *, tokens: int) -> ForwardedAnswer:
         """The whole answer to a call of at most so many tokens. Raises as `open` does."""
@@ -185,9 +198,10 @@ class Dispatcher:
         journey = self._set_out(deployment)
         return await self._attempted(journey, work, lambda lease: self._forward(lease, call))
 
-    def _set_out(self, deployment: Deployment) -> _Journey:
+    def _set_out(self, deployment: Deployment, abandon: Abandon = close) -> _Journey:
         self._budget.note_request()
-        return _Journey(deployment, self._clock() + self._patience.request - self._patience.first_token)
+        deadline = self._clock() + self._patience.request - self._patience.first_token
+        return _Journey(deployment, deadline, abandon)
 
     async def _attempted(
         self, journey: _Journey, work: Work, attempt: Callable[[Lease], Awaitable[_Told]]
@@ -241,13 +255,16 @@ class Dispatcher:
                 fault = one
         raise fault
 
-    async def _begin(self, lease: Lease, call: GenerationCall) -> Answer:
+    async def _begin(self, lease: Lease, call: GenerationCall, abandon: Abandon) -> Answer:
         try:
             stream = await self._directory.at(lease.address).open(call)
             try:
                 first = await stream.next()
-            except BaseException:
+            except BackendFault:
                 stream.close()
+                raise
+            except BaseException:
+                abandon(stream)
                 raise
         except BackendFault as fault:
             lease.end(outcome_of(fault))
