@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from inference.backends.events import EventDecoder
-from inference.backends.faults import BackendFault, Broken
+from inference.backends.faults import BackendFault, Broken, ConnectionLost
 from inference.backends.http11 import Connection
 from inference.backends.interface import End, Piece, Timeouts
 
@@ -46,8 +46,17 @@ class EventStream(ABC):
                 self._take(received)
             else:
                 self._ready.extend(self._at_close())
+        except ConnectionLost as lost:
+            self._lose(lost)
         except BackendFault as fault:
             self._fault = fault
+
+    def _lose(self, lost: ConnectionLost) -> None:
+        """The server is gone; that matters only where it had more to say."""
+        try:
+            self._ready.extend(self._at_close())
+        except BackendFault:
+            self._fault = lost
 
     def _take(self, received: bytes) -> None:
         try:

@@ -88,7 +88,7 @@ def _grammar_of(call: GenerationCall) -> dict[str, object] | None:
 def fault_of(message: str, *, error_type: str, status: int) -> BackendFault:
     """The fault that TGI's `{"error", "error_type"}` stands for."""
     if error_type == "overloaded" or status == 429:
-        return Overloaded(message, retry_after_seconds=1)
+        return Overloaded(message)
     if error_type in {"validation", "template_error", "missing_template_variable"} or status in {400, 422}:
         return _refusal(message)
     if status == 503 or error_type in {"healthcheck", "unhealthy"}:

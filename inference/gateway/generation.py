@@ -87,6 +87,7 @@ class Generation:
         begin = partial(
             self._dispatcher.open,
             plan.deployment,
+            turn=plan.turn,
             prompt_tokens=self.prompt_tokens,
             abandon=self._leave,
             # A call that the model had begun to write would be begun anew.

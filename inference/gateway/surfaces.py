@@ -26,6 +26,7 @@ from inference.gateway.entries import Deployment
 from inference.gateway.faults import ModelFailed, ModelTimedOut
 from inference.gateway.http import KEEP_ALIVE, Attended, Exchange
 from inference.gateway.ids import rendered
+from inference.gateway.patience import patience_of
 from inference.gateway.plans import Plan
 
 _DEADLINE = "The answer took longer than a request may take."
@@ -85,7 +86,9 @@ class GenerationSurface:
         self, exchange: Exchange, principal: Principal, request: GenerationRequest, dialect: Dialect
     ) -> None:
         """Answer one request. Raises `GatewayFault`, `ClientLeft`."""
-        request = replace(request, cache=wish_of(exchange.headers))
+        request = replace(
+            request, cache=wish_of(exchange.headers), patience_seconds=patience_of(exchange.headers)
+        )
         plan = await self._completer.plan(principal, request, request_id=exchange.request_id)
         describe(exchange, plan.deployment, plan.reservation)
         exchange.facts["stream"] = request.stream

@@ -53,6 +53,11 @@ class Flight:
             return self.end.prompt_tokens
         return self._stream.prompt_tokens if self._stream is not None else None
 
+    @property
+    def is_followed(self) -> bool:
+        """Whether anybody still follows."""
+        return self._followers > 0
+
     async def move(self) -> None:
         """Wait until there is something new."""
         await self._moved.wait()
@@ -73,9 +78,8 @@ class Flight:
         return self._finish()
 
     async def rest(self) -> int:
-        """What the server made before it stopped, once everybody had left; for the first who asks."""
-        stream, self._abandoned = self._abandoned, None
-        return await stream.rest() if stream is not None else 0
+        """Once everybody has left: what the server made besides before it stopped."""
+        return await self._abandoned.rest() if self._abandoned is not None else 0
 
     async def _fly(self) -> None:
         try:
@@ -126,7 +130,8 @@ class Follower:
     """A flight as one caller sees it: a `BackendStream`."""
 
     def __init__(self, flight: Flight) -> None:
-        self._flight, self._place, self._left = flight, 0, False
+        self._flight, self._place = flight, 0
+        self._left = self._was_last = False
 
     @property
     def prompt_tokens(self) -> int | None:
@@ -150,11 +155,13 @@ class Follower:
         if self._left:
             return 0
         self._left = True
-        return _tokens_in(self._flight.pieces[self._place :]) + self._flight.leave()
+        untaken = _tokens_in(self._flight.pieces[self._place :]) + self._flight.leave()
+        self._was_last = not self._flight.is_followed
+        return untaken
 
     async def rest(self) -> int:
         """See `BackendStream`: who leaves others behind leaves the rest to them."""
-        return await self._flight.rest()
+        return await self._flight.rest() if self._was_last else 0
 
 
 class Replay:

@@ -1,145 +1,56 @@
-"""Requests that wait for room on a pool of servers: fairly between organizations, never without end.
-
-Start-time fair queueing (Goyal, Vin and Cheng, SIGCOMM 1996) over organizations, in tokens: whoever has had
-the least lately goes next, so a flood delays another's request by what is being served, not by the flood.
-"""
+"""Requests that wait for room on a pool of servers: fairly between organizations, never without end."""
 
 import asyncio
-from collections import OrderedDict, deque
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from enum import IntEnum
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from inference.gateway.routing.breaker import Clock
+from inference.backends.faults import BackendFault, Overloaded
+from inference.gateway.routing.breaker import Clock, Outcome
+from inference.gateway.routing.fairness import Class, FairLine
+from inference.gateway.routing.replicas import Lease
+from inference.gateway.routing.router import NoRoom
 
 _REMEMBERED = 64
 _FEWEST = 4
+_FULL = "Too many requests wait for this model. Please retry later."
+_LATE = "The model has more requests than it can answer in time. Please retry later."
 
 
-class Class(IntEnum):
-    """Who goes first: nothing of a class is let through while a request of a lower number waits."""
-
-    INTERACTIVE = 0
-    BATCH = 1
-
-
-class QueueFull(Exception):
-    """More requests or bytes wait than may. `retry_after_seconds` is None where no pace was seen yet."""
-
-    def __init__(self, retry_after_seconds: float | None) -> None:
-        super().__init__("Too many requests wait for this model.")
-        self.retry_after_seconds = retry_after_seconds
-
-
-class TooLate(Exception):
-    """The request would wait past its deadline; in `retry_after_seconds` it likely would not."""
-
-    def __init__(self, retry_after_seconds: float) -> None:
-        super().__init__("The request would wait longer than it may.")
-        self.retry_after_seconds = retry_after_seconds
+class NoTurn(Overloaded):
+    """The request would not, or did not, get its turn in time; what may be told to its caller."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bounds:
     """The most that waits for one pool: requests, and bytes of their prompts."""
 
-    requests: int = 10_000
+    requests: int = 4096
     bytes: int = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """What a request waits for: its prompt's and answer's `tokens`, for at most `wait_seconds`."""
+    """What a request waits for: its prompt's and answer's `tokens`. `ask` takes them, or raises `NoRoom`."""
 
     organization_id: str
+    priority: Class
     tokens: int
     bytes: int
-    wait_seconds: float
-    priority: Class = Class.INTERACTIVE
+    ask: Callable[[], Lease]
 
 
 class Waiter:
-    """A request that waits. `turn` is done when it may go."""
+    """A request that waits. `turn` has the lease once it may go."""
 
-    __slots__ = ("claim", "turn")
+    __slots__ = ("bytes", "claim", "organization_id", "tokens", "turn")
 
-    def __init__(self, claim: Claim, turn: asyncio.Future[None]) -> None:
+    def __init__(self, claim: Claim, turn: asyncio.Future[Lease]) -> None:
         self.claim, self.turn = claim, turn
+        self.organization_id, self.tokens, self.bytes = claim.organization_id, claim.tokens, claim.bytes
 
 
-@dataclass
-class _Flow:
-    """One organization's requests of one class. `start` is when its next begins, in virtual time (tokens)."""
-
-    start: int
-    tokens: int = 0
-    waiters: OrderedDict[Waiter, None] = field(default_factory=OrderedDict)
-
-
-class _Line:
-    """The requests of one class."""
-
-    def __init__(self) -> None:
-        self._flows: dict[str, _Flow] = {}
-        self._now = 0
-
-    def add(self, waiter: Waiter) -> None:
-        claim = waiter.claim
-        flow = self._flows.setdefault(claim.organization_id, _Flow(self._now))
-        if not flow.waiters:
-            flow.start = max(flow.start, self._now)
-        flow.waiters[waiter] = None
-        flow.tokens += claim.tokens
-
-    def remove(self, waiter: Waiter) -> bool:
-        """Whether it was here."""
-        flow = self._flows.get(waiter.claim.organization_id)
-        if flow is None or waiter not in flow.waiters:
-            return False
-        del flow.waiters[waiter]
-        flow.tokens -= waiter.claim.tokens
-        self._forget()
-        return True
-
-    def take(self) -> Waiter | None:
-        """The next, if one waits."""
-        flow = min(self._busy(), key=lambda one: one.start, default=None)
-        if flow is None:
-            return None
-        waiter, _ = flow.waiters.popitem(last=False)
-        flow.tokens -= waiter.claim.tokens
-        self._now = flow.start
-        flow.start += waiter.claim.tokens
-        self._forget()
-        return waiter
-
-    @property
-    def tokens(self) -> int:
-        return sum(flow.tokens for flow in self._busy())
-
-    def tokens_before(self, claim: Claim) -> int:
-        """Tokens that are let through before a newcomer: its own organization's, and as many of any other."""
-        own = self._flows.get(claim.organization_id)
-        mine = own.tokens if own else 0
-        start = max(self._now, own.start if own else 0) + mine
-        others = (flow for flow in self._busy() if flow is not own)
-        return mine + sum(min(flow.tokens, max(0, start - flow.start)) for flow in others)
-
-    def _busy(self) -> Iterable[_Flow]:
-        return (flow for flow in self._flows.values() if flow.waiters)
-
-    def _forget(self) -> None:
-        """Who waits for nothing is remembered while ahead of the others; with nobody waiting, nobody is."""
-        if any(self._busy()):
-            self._flows = {
-                name: flow for name, flow in self._flows.items() if flow.waiters or flow.start > self._now
-            }
-        else:
-            self._flows.clear()
-            self._now = 0
-
-
-class _Pace:
+class Pace:
     """Tokens a second let through lately, while somebody waited."""
 
     def __init__(self, clock: Clock) -> None:
@@ -147,10 +58,8 @@ class _Pace:
         self._passed: deque[tuple[float, int]] = deque(maxlen=_REMEMBERED)
 
     def note(self, tokens: int) -> None:
+        """So many go now."""
         self._passed.append((self._clock(), tokens))
-
-    def restart(self) -> None:
-        self._passed.clear()
 
     @property
     def tokens_a_second(self) -> float | None:
@@ -165,58 +74,56 @@ class _Pace:
 class WaitingRoom:
     """What waits for one pool."""
 
-    def __init__(self, *, clock: Clock, bounds: Bounds | None = None) -> None:
-        self._bounds = bounds or Bounds()
-        self._lines = tuple(_Line() for _ in Class)
-        self._pace = _Pace(clock)
-        self.requests = 0
-        self.bytes = 0
+    def __init__(self, *, clock: Clock, bounds: Bounds) -> None:
+        self._bounds, self._pace = bounds, Pace(clock)
+        self._lines = tuple(FairLine[Waiter]() for _ in Class)
 
-    async def wait(self, claim: Claim) -> None:
-        """Return when it is this request's turn. Raises `QueueFull` and `TooLate`."""
-        waiter = self.join(claim)
+    @property
+    def requests(self) -> int:
+        """How many wait."""
+        return sum(line.requests for line in self._lines)
+
+    @property
+    def bytes(self) -> int:
+        """Of the prompts that wait."""
+        return sum(line.bytes for line in self._lines)
+
+    async def wait(self, claim: Claim, *, seconds: float, again: bool = False) -> Lease:
+        """The lease, when it is this request's turn; who had its turn and waits `again` goes first.
+
+        Raises `NoTurn` where that is not, or would not be, within so many seconds, and what `ask` raises
+        besides `NoRoom`.
+        """
+        waiter = self._join(claim, seconds, again=again)
+        self.let_through()
         try:
-            async with asyncio.timeout(claim.wait_seconds):
-                await waiter.turn
+            async with asyncio.timeout(seconds):
+                return await waiter.turn
         except BaseException as ended:
-            self.leave(waiter)
-            if waiter.turn.done() and not waiter.turn.cancelled():
-                # Its turn came as it left: it is the next one's.
-                self.let_through()
+            self._leave(waiter)
             if isinstance(ended, TimeoutError):
-                raise TooLate(self.expected_seconds(claim) or 1.0) from None
+                raise NoTurn(_LATE, self.expected_seconds(claim)) from None
             raise
 
-    def join(self, claim: Claim) -> Waiter:
-        """Take a place. Raises `QueueFull`, or `TooLate` if by the pace seen it would wait too long."""
-        if not self.requests:
-            self._pace.restart()
-        wait = self.expected_seconds(claim)
-        if self.requests >= self._bounds.requests or self.bytes + claim.bytes > self._bounds.bytes:
-            raise QueueFull(wait)
-        if wait is not None and wait > claim.wait_seconds:
-            raise TooLate(wait - claim.wait_seconds)
-        waiter = Waiter(claim, asyncio.get_running_loop().create_future())
-        self._lines[claim.priority].add(waiter)
-        self.requests += 1
-        self.bytes += claim.bytes
-        return waiter
-
-    def leave(self, waiter: Waiter) -> None:
-        """Give up a place: its caller left, or its time is over. Does nothing once it had its turn."""
-        if self._lines[waiter.claim.priority].remove(waiter):
-            self._gone(waiter.claim)
-
-    def let_through(self) -> Waiter | None:
-        """Give the next its turn, if one waits."""
+    def let_through(self) -> None:
+        """Give those their turn for whom there is room."""
         for line in self._lines:
-            while (waiter := line.take()) is not None:
-                self._gone(waiter.claim)
-                if not waiter.turn.done():
-                    self._pace.note(waiter.claim.tokens)
-                    waiter.turn.set_result(None)
-                    return waiter
-        return None
+            while (waiter := line.first()) is not None:
+                if waiter.turn.done():
+                    # Its caller left at this moment.
+                    line.remove(waiter)
+                    continue
+                try:
+                    lease = waiter.claim.ask()
+                except NoRoom:
+                    return
+                except BackendFault as fault:
+                    line.remove(waiter)
+                    waiter.turn.set_exception(fault)
+                else:
+                    line.take(waiter)
+                    self._pace.note(waiter.tokens)
+                    waiter.turn.set_result(lease)
 
     def expected_seconds(self, claim: Claim) -> float | None:
         """How long a newcomer is likely to wait; None where no pace was seen yet."""
@@ -224,8 +131,49 @@ class WaitingRoom:
         if pace is None:
             return None
         before = sum(self._lines[one].tokens for one in Class if one < claim.priority)
-        return (before + self._lines[claim.priority].tokens_before(claim)) / pace
+        return (before + self._lines[claim.priority].tokens_before(claim.organization_id)) / pace
 
-    def _gone(self, claim: Claim) -> None:
-        self.requests -= 1
-        self.bytes -= claim.bytes
+    def _join(self, claim: Claim, seconds: float, *, again: bool) -> Waiter:
+        expected = self.expected_seconds(claim)
+        if not again and expected is not None and expected > seconds:
+            raise NoTurn(_LATE, expected - seconds)
+        while not self._fits(claim):
+            longest = self._longest(claim)
+            if longest is None:
+                raise NoTurn(_FULL, expected)
+            self._push_out(longest)
+        waiter = Waiter(claim, asyncio.get_running_loop().create_future())
+        self._lines[claim.priority].add(waiter, first=again)
+        return waiter
+
+    def _fits(self, claim: Claim) -> bool:
+        return self.requests < self._bounds.requests and self.bytes + claim.bytes <= self._bounds.bytes
+
+    def _longest(self, claim: Claim) -> Waiter | None:
+        """The last request of whoever takes most of the room, if that is more than the newcomer would."""
+        for priority in reversed(Class):
+            line = self._lines[priority]
+            if priority < claim.priority:
+                return None
+            longest = line.longest(self._share)
+            if longest is None:
+                continue
+            requests, size = line.held_by(claim.organization_id)
+            theirs = self._share(*line.held_by(longest.organization_id))
+            more = theirs > self._share(requests + 1, size + claim.bytes)
+            return longest if more or priority > claim.priority else None
+        return None
+
+    def _share(self, requests: int, size: int) -> float:
+        return max(requests / self._bounds.requests, size / self._bounds.bytes)
+
+    def _push_out(self, waiter: Waiter) -> None:
+        self._lines[waiter.claim.priority].remove(waiter)
+        waiter.turn.set_exception(NoTurn(_FULL, self.expected_seconds(waiter.claim)))
+
+    def _leave(self, waiter: Waiter) -> None:
+        """Give up a place, or the lease that came at the same moment."""
+        self._lines[waiter.claim.priority].remove(waiter)
+        turn = waiter.turn
+        if turn.done() and not turn.cancelled() and turn.exception() is None:
+            turn.result().end(Outcome.UNKNOWN)

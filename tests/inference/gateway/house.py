@@ -239,7 +239,12 @@ class House:
 
 def config(valkey_url: str, spool: Path, **changes: Any) -> GatewayConfig:
     settings = GatewayConfig(
-        valkey_url=valkey_url, api_key_pepper=PEPPER, pod_key="pod-secret", spool_dir=spool
+        valkey_url=valkey_url,
+        api_key_pepper=PEPPER,
+        pod_key="pod-secret",
+        spool_dir=spool,
+        # Scripted servers that are full stay so.
+        room_seconds=0.2,
     )
     return replace(settings, **changes)
 
