@@ -244,7 +244,7 @@ def config(valkey_url: str, spool: Path, **changes: Any) -> GatewayConfig:
         pod_key="pod-secret",
         spool_dir=spool,
         # Scripted servers that are full stay so.
-        room_seconds=0.2,
+        room_seconds=1.5,
     )
     return replace(settings, **changes)
 
