@@ -5,6 +5,7 @@ drop a connection at once, which is how a generation is stopped.
 """
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Callable
 from typing import cast
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 
 import httptools
 
-from inference.backends.faults import Broken, ConnectionLost, TimedOut, Unreachable
+from inference.backends.faults import BackendFault, Broken, ConnectionLost, TimedOut, Unreachable
 
 _HIGH_WATER_BYTES = 256 * 1024
 _DRAIN_SECONDS = 1.0
@@ -144,13 +145,15 @@ class Connection(asyncio.Protocol):
 
         What it had sent until then can still be read, for half a second at most.
         """
-        if self._transport is None or not self.usable:
+        if self._transport is None or self._hung_up or not self.usable:
             return
         if self._complete or not self._transport.can_write_eof():
             self.abort()
             return
         self._hung_up = True
-        self._transport.write_eof()
+        # The server may be gone already; what it had sent is to be read all the same.
+        with contextlib.suppress(OSError):
+            self._transport.write_eof()
         self._drain = self._loop.call_later(_HANG_UP_SECONDS, self.abort)
 
     def abort(self) -> None:
@@ -206,6 +209,13 @@ class Connection(asyncio.Protocol):
             self.abort()
 
 
+Sent = Callable[[Connection], None]
+
+
+def nobody_cares(connection: Connection) -> None:
+    """Nothing is made of a request that was sent."""
+
+
 class Pool:
     """Connections to one server."""
 
@@ -225,32 +235,47 @@ class Pool:
         self._idle: list[Connection] = []
         self._closed = False
 
-    async def post(self, path: str, body: bytes, *, timeout_seconds: float) -> Connection:
-        """Send and wait for the head of the answer. Raises `Unreachable`, `TimedOut`, `Broken`."""
-        return await self._ask(b"POST", path, body, timeout_seconds)
+    async def post(
+        self, path: str, body: bytes, *, timeout_seconds: float, sent: Sent = nobody_cares
+    ) -> Connection:
+        """Send and wait for the head of the answer. Raises `Unreachable`, `TimedOut`, `Broken`.
+
+        `sent` gets the connection on which the server has the request from then on; each, where it is sent
+        twice.
+        """
+        return await self._ask(b"POST", path, body, timeout_seconds, sent)
 
     async def get(self, path: str, *, timeout_seconds: float) -> Connection:
         """The same without a body."""
-        return await self._ask(b"GET", path, b"", timeout_seconds)
+        return await self._ask(b"GET", path, b"", timeout_seconds, nobody_cares)
 
-    async def _ask(self, method: bytes, path: str, body: bytes, timeout_seconds: float) -> Connection:
+    async def _ask(
+        self, method: bytes, path: str, body: bytes, timeout_seconds: float, sent: Sent
+    ) -> Connection:
         target = self._prefix.encode("ascii") + path.encode("ascii")
         request = b"%b %b%b%d\r\n\r\n%b" % (method, target, self._fixed, len(body), body)
         connection = self._pick() or await self._connect()
         try:
-            return await self._exchange(connection, request, timeout_seconds)
+            return await self._exchange(connection, request, timeout_seconds, sent)
         except ConnectionLost:
             # A pooled socket may have been closed by the server while idle: nothing was begun, ask again.
             if not (connection.reused and connection.untouched):
                 raise
-        return await self._exchange(await self._connect(), request, timeout_seconds)
+        return await self._exchange(await self._connect(), request, timeout_seconds, sent)
 
-    async def _exchange(self, connection: Connection, request: bytes, timeout_seconds: float) -> Connection:
+    async def _exchange(
+        self, connection: Connection, request: bytes, timeout_seconds: float, sent: Sent
+    ) -> Connection:
         connection.send(request)
+        sent(connection)
         try:
             await connection.head(timeout_seconds)
-        except BaseException:
+        except BackendFault:
             connection.abort()
+            raise
+        except BaseException:
+            # Whoever was told of it may read what the server still sends.
+            connection.hang_up()
             raise
         return connection
 

@@ -14,6 +14,7 @@ from inference.gateway.parameters import (
     check_model,
     check_stream_options,
     document_of,
+    flexible_tier,
     response_format,
 )
 from inference.gateway.tools import read_definitions, tools_of
@@ -28,6 +29,7 @@ _TABLE = Table(
         "top_logprobs": ("top_logprobs", checks.integer(0, 20)),
         "response_format": ("grammar", response_format),
         "tools": ("tools", read_definitions),
+        "service_tier": ("flexible", flexible_tier),
     },
     harmless={
         "metadata": checks.metadata,
@@ -42,7 +44,6 @@ _TABLE = Table(
         "store": lambda value: value is False,
         "functions": lambda value: value == [],
         "function_call": lambda value: value in ("none", "auto"),
-        "service_tier": lambda value: value in ("auto", "default"),
         "modalities": lambda value: value == ["text"],
         "verbosity": lambda value: value == "medium",
         "reasoning_effort": lambda value: value == "none",

@@ -10,7 +10,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,10 +102,23 @@ async def until_up(pool: Pool, path: str) -> None:
     raise TimeoutError(path)
 
 
-async def measure(
-    stack: ExitStack, folder: Path, *, tokens: int, loads: dict[str, Load]
-) -> dict[str, Measured]:
-    """The median round of each load, through the gateway and directly."""
+@dataclass(frozen=True)
+class Bench:
+    """A gateway of its own process before a scripted model server, and a tenant with the model `support`."""
+
+    url: str
+    valkey: Redis
+    publisher: Publisher
+    tenant: Tenant
+    gateway: int
+    fake: int
+    through: Pool
+    direct: Pool
+
+
+@asynccontextmanager
+async def bench(stack: ExitStack, folder: Path, *, tokens: int) -> AsyncIterator[Bench]:
+    """Everything started and ready. Process ids are of the gateway and of the model server."""
     server = ValkeyServer(folder)
     server.start()
     stack.callback(server.stop)
@@ -123,10 +137,27 @@ async def measure(
         POD_KEY="pod",
         SPOOL_DIR=str(folder / "spool"),
     )
-    through = Pool(f"http://127.0.0.1:{port}", bearer=tenant.secret, connect_seconds=5)
+    url = f"http://127.0.0.1:{port}"
+    through = Pool(url, bearer=tenant.secret, connect_seconds=5)
     direct = Pool(f"http://127.0.0.1:{fake_port}", bearer="pod", connect_seconds=5)
     await until_up(direct, "/tokenize")
     await until_up(through, "/readyz")
+    yield Bench(url, valkey, publisher, tenant, gateway, fake, through, direct)
+    await valkey.aclose()
+    await through.aclose()
+    await direct.aclose()
+
+
+async def measure(
+    stack: ExitStack, folder: Path, *, tokens: int, loads: dict[str, Load]
+) -> dict[str, Measured]:
+    """The median round of each load, through the gateway and directly."""
+    async with bench(stack, folder, tokens=tokens) as started:
+        return await _rounds(started, loads)
+
+
+async def _rounds(started: Bench, loads: dict[str, Load]) -> dict[str, Measured]:
+    through, direct = started.through, started.direct
     results: dict[str, list[Measured]] = {}
     sent = 0
     for _ in range(ROUNDS):
@@ -137,19 +168,16 @@ async def measure(
             }
             own = orjson.dumps(chat | {"stream": load.stream})
             results.setdefault(name, []).append(
-                await drive(through, "/v1/chat/completions", own, load, gateway)
+                await drive(through, "/v1/chat/completions", own, load, started.gateway)
             )
             sent += load.requests
             native = orjson.dumps({"inputs": "Hello there", "parameters": {"max_new_tokens": 256}})
             results.setdefault(f"direct {name}", []).append(
-                await drive(direct, "/generate_stream", native, load, fake)
+                await drive(direct, "/generate_stream", native, load, started.fake)
             )
     await asyncio.sleep(1)
-    recorded = await valkey.xlen("lw:usage")
+    recorded = await started.valkey.xlen("lw:usage")
     assert recorded == sent, f"{recorded} usage records for {sent} requests"
-    await valkey.aclose()
-    await through.aclose()
-    await direct.aclose()
     return {name: sorted(rounds, key=lambda one: one.cpu_us)[ROUNDS // 2] for name, rounds in results.items()}
 
 

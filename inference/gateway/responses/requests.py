@@ -12,6 +12,7 @@ from inference.gateway.parameters import (
     SHARED,
     Table,
     check_model,
+    flexible_tier,
     response_format,
     schema,
 )
@@ -120,6 +121,7 @@ _TABLE = Table(
         "include": ("logprobs", _include),
         "text": ("grammar", _text),
         "tools": ("tools", _tools),
+        "service_tier": ("flexible", flexible_tier),
     },
     harmless={
         "metadata": checks.metadata,
@@ -138,7 +140,6 @@ _TABLE = Table(
     neutral={
         "background": lambda value: value is False,
         "truncation": lambda value: value == "disabled",
-        "service_tier": lambda value: value in ("auto", "default"),
         "reasoning": lambda value: isinstance(value, dict) and _asks_no_reasoning(value),
         "prompt_cache_retention": lambda value: value == "in_memory",
         "conversation": lambda _: False,
@@ -197,7 +198,7 @@ def _repeated(
         "previous_response_id": None,
         "reasoning": {"effort": None, "summary": None},
         "background": False,
-        "service_tier": "default",
+        "service_tier": "flex" if request.flexible else "default",
         "store": False,
         "temperature": request.temperature,
         "text": {"format": form},

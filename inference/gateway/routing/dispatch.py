@@ -240,20 +240,19 @@ class Dispatcher:
         raise fault
 
     async def _begin(self, lease: Lease, call: GenerationCall, abandon: Abandon) -> Answer:
+        stream: BackendStream | None = None
+        begun: list[BackendStream] = []
         try:
-            stream = await self._directory.at(lease.address).open(call)
-            try:
-                first = await stream.next()
-            except BackendFault:
-                stream.close()
-                raise
-            except BaseException:
-                abandon(stream)
-                raise
+            stream = await self._directory.at(lease.address).open(call, begun.append)
+            first = await stream.next()
         except BackendFault as fault:
+            if stream is not None:
+                stream.close()
             end_with(lease, fault)
             raise
         except BaseException:
+            for one in begun if stream is None else [stream]:
+                abandon(one)
             lease.end(Outcome.UNKNOWN)
             raise
         lease.first_token()

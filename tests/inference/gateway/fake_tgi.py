@@ -178,8 +178,10 @@ class FakeTgi:
         finally:
             for task in (gone, stream):
                 task.cancel()
-            await asyncio.gather(gone, stream, return_exceptions=True)
-            seen.ended.set()
+            try:
+                await asyncio.gather(gone, stream, return_exceptions=True)
+            finally:
+                seen.ended.set()
 
     @staticmethod
     def _failure(script: Script) -> object:

@@ -126,7 +126,8 @@ async def run(server: ValkeyServer, folder: Path, kind: str, seed: int) -> None:
         assert len({one["request_id"] for one in records}) == len(records) <= REQUESTS
         assert Counter(one["status"] for one in records).keys() <= {"completed", "cancelled", "failed"}
         assert sum(one["completion_tokens"] for one in records) == here.made
-        assert all(one["prompt_tokens"] in {0, PROMPT_TOKENS, 2 * PROMPT_TOKENS} for one in records)
+        # A prompt whose every server died before it could be counted is an estimate.
+        assert all(one["prompt_tokens"] <= 2 * PROMPT_TOKENS for one in records)
         assert here.made > REQUESTS
 
 

@@ -145,6 +145,22 @@ async def test_a_batch_goes_after_a_person(valkey_server: ValkeyServer, tmp_path
         assert len(house.tgi.seen) == 5
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_who_is_flexible_goes_after_who_is_not_and_is_told_so(
+    valkey_server: ValkeyServer, tmp_path: Path, stream: bool
+) -> None:
+    async with waiting(valkey_server, tmp_path, **ONE_AT_A_TIME) as house:
+        house.tgi.script = Script(tokens=["a"] * 5, delay=0.03)
+        tasks = [asyncio.create_task(ask(house, "first"))]
+        await house.tgi.begun.acquire()
+        tasks += [asyncio.create_task(ask(house, "flexible", service_tier="flex", stream=stream))]
+        await queued(house, 1)
+        tasks += [asyncio.create_task(ask(house, "person"))]
+        answers = await asyncio.gather(*tasks)
+        assert [asked(one) for one in house.tgi.seen] == ["first", "person", "flexible"]
+        assert ['"service_tier":"flex"' in answer.text for answer in answers] == [False, True, False]
+
+
 async def _complete(house: House, text: str, *, batch: bool) -> None:
     principal = Principal(
         organization_id=house.tenant.organization_id,
