@@ -115,7 +115,8 @@ class Completer:
             raise MeteringUnavailable(
                 "Usage cannot be recorded at the moment. Please retry shortly.", retry_after_seconds=5
             )
-        if self._running - self._dispatcher.waiting >= self._config.max_concurrent_requests:
+        most = self._config.max_concurrent_requests
+        if self._running >= most and self._running - self._dispatcher.waiting >= most:
             raise GatewayOverloaded(
                 "Too many requests are running. Please retry shortly.", retry_after_seconds=1
             )

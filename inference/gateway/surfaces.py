@@ -86,9 +86,9 @@ class GenerationSurface:
         self, exchange: Exchange, principal: Principal, request: GenerationRequest, dialect: Dialect
     ) -> None:
         """Answer one request. Raises `GatewayFault`, `ClientLeft`."""
-        request = replace(
-            request, cache=wish_of(exchange.headers), patience_seconds=patience_of(exchange.headers)
-        )
+        wish, patience = wish_of(exchange.headers), patience_of(exchange.headers)
+        if wish != request.cache or patience is not None:
+            request = replace(request, cache=wish, patience_seconds=patience)
         plan = await self._completer.plan(principal, request, request_id=exchange.request_id)
         describe(exchange, plan.deployment, plan.reservation)
         exchange.facts["stream"] = request.stream

@@ -5,6 +5,7 @@ tells of (another process's load, a server's own word, a probe), a look every 50
 """
 
 import asyncio
+import contextlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -58,21 +59,18 @@ class Turns:
         `again`: it had its turn, and the server had no room after all. Raises `NoTurn`, and `Unreachable` if
         no server is in use.
         """
-        ask = partial(self._router.pick, backends, work, avoid=avoid)
-        pool = frozenset(map(key_of, backends)) if self._rooms else frozenset[str]()
-        if pool not in self._rooms:
-            try:
-                return ask()
-            except NoRoom:
-                pool = pool or frozenset(map(key_of, backends))
+        if not self._rooms or frozenset(map(key_of, backends)) not in self._rooms:
+            with contextlib.suppress(NoRoom):
+                return self._router.pick(backends, work, avoid=avoid)
         if seconds <= 0:
             raise NoTurn(_NO_ROOM, self._router.seconds_to_room(backends))
+        pool = frozenset(map(key_of, backends))
         claim = Claim(
             organization_id=turn.organization_id,
             priority=turn.priority,
             tokens=prompt_tokens_of(work) + work.answer_tokens,
             bytes=max(len(work.prompt.encode()), work.prompt_tokens or 0),
-            ask=ask,
+            ask=partial(self._router.pick, backends, work, avoid=avoid),
         )
         try:
             return await self._wait(pool, claim, seconds, again=again)
