@@ -42,7 +42,8 @@ bench: console peers
 	$(BIN)/python -m tests.benchmarks
 
 # One of them: `make bench-stack`, `make bench-gateway`, `make bench-routing`, `make bench-cache`,
-# `make bench-streams`, `make bench-trust`, `make bench-access`, `make bench-usage`.
+# `make bench-streams`, `make bench-trust`, `make bench-access`, `make bench-usage`, and, not among `make bench`,
+# `make bench-soak`: half an hour, or SOAK_MINUTES.
 bench-%: console peers
 	$(BIN)/python -m tests.benchmarks.$*
 

@@ -8,7 +8,7 @@ class BackendFault(Exception):
     """The base: a sentence for the log, and seconds to wait where the server said so."""
 
     message: str
-    retry_after_seconds: int | None = None
+    retry_after_seconds: float | None = None
 
     def __str__(self) -> str:
         return self.message

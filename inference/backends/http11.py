@@ -5,6 +5,7 @@ drop a connection at once, which is how a generation is stopped.
 """
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Callable
 from typing import cast
@@ -12,10 +13,11 @@ from urllib.parse import urlsplit
 
 import httptools
 
-from inference.backends.faults import Broken, ConnectionLost, TimedOut, Unreachable
+from inference.backends.faults import BackendFault, Broken, ConnectionLost, TimedOut, Unreachable
 
 _HIGH_WATER_BYTES = 256 * 1024
 _DRAIN_SECONDS = 1.0
+_HANG_UP_SECONDS = 0.5
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
 
@@ -39,7 +41,7 @@ class Connection(asyncio.Protocol):
         self.headers: dict[bytes, bytes] = {}
         self._body: list[bytes] = []
         self._size = 0
-        self._has_head = self._complete = self._released = self._keeps_alive = False
+        self._has_head = self._complete = self._released = self._keeps_alive = self._hung_up = False
 
     @property
     def usable(self) -> bool:
@@ -138,6 +140,22 @@ class Connection(asyncio.Protocol):
         else:
             self.abort()
 
+    def hang_up(self) -> None:
+        """End the client's half: the server sees it and stops generating.
+
+        What it had sent until then can still be read, for half a second at most.
+        """
+        if self._transport is None or self._hung_up or not self.usable:
+            return
+        if self._complete or not self._transport.can_write_eof():
+            self.abort()
+            return
+        self._hung_up = True
+        # The server may be gone already; what it had sent is to be read all the same.
+        with contextlib.suppress(OSError):
+            self._transport.write_eof()
+        self._drain = self._loop.call_later(_HANG_UP_SECONDS, self.abort)
+
     def abort(self) -> None:
         """Drop the connection at once: the server sees it and stops generating."""
         if self._transport is not None:
@@ -160,6 +178,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._fault is None:
             self._fault = ConnectionLost("The model server closed the connection before its answer ended.")
+        if self._drain is not None:
+            self._drain.cancel()
         self._wake()
 
     # httptools callbacks
@@ -185,6 +205,15 @@ class Connection(asyncio.Protocol):
         self._keeps_alive = self._parser.should_keep_alive()  # llhttp knows only now
         if self._released:
             self._settle()
+        elif self._hung_up:
+            self.abort()
+
+
+Sent = Callable[[Connection], None]
+
+
+def nobody_cares(connection: Connection) -> None:
+    """Nothing is made of a request that was sent."""
 
 
 class Pool:
@@ -206,32 +235,47 @@ class Pool:
         self._idle: list[Connection] = []
         self._closed = False
 
-    async def post(self, path: str, body: bytes, *, timeout_seconds: float) -> Connection:
-        """Send and wait for the head of the answer. Raises `Unreachable`, `TimedOut`, `Broken`."""
-        return await self._ask(b"POST", path, body, timeout_seconds)
+    async def post(
+        self, path: str, body: bytes, *, timeout_seconds: float, sent: Sent = nobody_cares
+    ) -> Connection:
+        """Send and wait for the head of the answer. Raises `Unreachable`, `TimedOut`, `Broken`.
+
+        `sent` gets the connection on which the server has the request from then on; each, where it is sent
+        twice.
+        """
+        return await self._ask(b"POST", path, body, timeout_seconds, sent)
 
     async def get(self, path: str, *, timeout_seconds: float) -> Connection:
         """The same without a body."""
-        return await self._ask(b"GET", path, b"", timeout_seconds)
+        return await self._ask(b"GET", path, b"", timeout_seconds, nobody_cares)
 
-    async def _ask(self, method: bytes, path: str, body: bytes, timeout_seconds: float) -> Connection:
+    async def _ask(
+        self, method: bytes, path: str, body: bytes, timeout_seconds: float, sent: Sent
+    ) -> Connection:
         target = self._prefix.encode("ascii") + path.encode("ascii")
         request = b"%b %b%b%d\r\n\r\n%b" % (method, target, self._fixed, len(body), body)
         connection = self._pick() or await self._connect()
         try:
-            return await self._exchange(connection, request, timeout_seconds)
+            return await self._exchange(connection, request, timeout_seconds, sent)
         except ConnectionLost:
             # A pooled socket may have been closed by the server while idle: nothing was begun, ask again.
             if not (connection.reused and connection.untouched):
                 raise
-        return await self._exchange(await self._connect(), request, timeout_seconds)
+        return await self._exchange(await self._connect(), request, timeout_seconds, sent)
 
-    async def _exchange(self, connection: Connection, request: bytes, timeout_seconds: float) -> Connection:
+    async def _exchange(
+        self, connection: Connection, request: bytes, timeout_seconds: float, sent: Sent
+    ) -> Connection:
         connection.send(request)
+        sent(connection)
         try:
             await connection.head(timeout_seconds)
-        except BaseException:
+        except BackendFault:
             connection.abort()
+            raise
+        except BaseException:
+            # Whoever was told of it may read what the server still sends.
+            connection.hang_up()
             raise
         return connection
 

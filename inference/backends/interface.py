@@ -1,6 +1,6 @@
 """What the gateway asks of a model server, whatever protocol it speaks."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -113,12 +113,30 @@ class BackendStream(Protocol):
         """End the generation on the server. Returns how many tokens had arrived without being taken."""
         ...
 
+    async def rest(self) -> int:
+        """After `close`: how many tokens the server had made besides before it stopped.
+
+        Waits for it to stop, half a second at most.
+        """
+        ...
+
+
+Begun = Callable[[BackendStream], object]
+
+
+def forget(stream: BackendStream) -> None:
+    """Nobody counts what was begun."""
+
 
 class Backend(Protocol):
     """A model server."""
 
-    async def open(self, call: GenerationCall) -> BackendStream:
-        """Start a generation. Raises a `BackendFault` when the server refuses it."""
+    async def open(self, call: GenerationCall, begun: Begun = forget) -> BackendStream:
+        """Start a generation. Raises a `BackendFault` when the server refuses it.
+
+        `begun` gets the stream as soon as the request was sent: whoever is cancelled while they wait for the
+        server's word can close it, and count what came.
+        """
         ...
 
     async def count_tokens(self, call: GenerationCall) -> int:

@@ -11,9 +11,10 @@ from typing import Any
 import orjson
 
 from inference.backends.faults import BackendFault, Broken, CannotCount, OtherModel
-from inference.backends.http11 import Connection, Pool
+from inference.backends.http11 import Connection, Pool, Sent, nobody_cares
 from inference.backends.interface import (
     BackendAddress,
+    Begun,
     End,
     EndReason,
     ForwardedAnswer,
@@ -21,6 +22,7 @@ from inference.backends.interface import (
     GenerationCall,
     Piece,
     Timeouts,
+    forget,
 )
 from inference.backends.openai_chunks import pieces_of, reason_of
 from inference.backends.openai_errors import fault_of
@@ -102,10 +104,16 @@ class OpenAiBackend:
         self._dialect = dialect_of(address)
         self._pool = Pool(address.url, bearer=key, connect_seconds=timeouts.connect)
 
-    async def open(self, call: GenerationCall) -> OpenAiStream:
+    async def open(self, call: GenerationCall, begun: Begun = forget) -> OpenAiStream:
         """Start a generation; see `Backend`."""
         body = orjson.dumps(request_of(call, self._address, self._dialect))
-        connection = await self._post("/v1/completions", body)
+
+        def sent(connection: Connection) -> None:
+            begun(self._stream(connection, call))
+
+        return self._stream(await self._post("/v1/completions", body, sent), call)
+
+    def _stream(self, connection: Connection, call: GenerationCall) -> OpenAiStream:
         checked = self._dialect.names_model and call.served_as is not None
         return OpenAiStream(
             connection,
@@ -143,8 +151,8 @@ class OpenAiBackend:
             raise OtherModel("The model server says that another model answered.")
         return answer
 
-    async def _post(self, path: str, body: bytes) -> Connection:
-        connection = await self._pool.post(path, body, timeout_seconds=self._timeouts.first_token)
+    async def _post(self, path: str, body: bytes, sent: Sent = nobody_cares) -> Connection:
+        connection = await self._pool.post(path, body, timeout_seconds=self._timeouts.first_token, sent=sent)
         if connection.status == 200:
             return connection
         answer = await connection.whole(self._timeouts.inter_token)

@@ -46,7 +46,7 @@ def fault_of(document: Any, *, status: int, retry_after: bytes | None = None) ->
     if status in {400, 404, 413, 422}:
         return _refusal(message, status)
     if status == 429 or (status >= 500 and _FULL.search(f"{message} {kind}")):
-        return Overloaded(message, retry_after_seconds=wait or 1)
+        return Overloaded(message, retry_after_seconds=wait)
     if status == 503:
         return Unreachable(message, retry_after_seconds=wait or 2)
     if status in {408, 504}:

@@ -1,11 +1,12 @@
 """A generation that arrives as server-sent events, whatever the events say."""
 
+import contextlib
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
 
 from inference.backends.events import EventDecoder
-from inference.backends.faults import BackendFault, Broken
+from inference.backends.faults import BackendFault, Broken, ConnectionLost
 from inference.backends.http11 import Connection
 from inference.backends.interface import End, Piece, Timeouts
 
@@ -19,7 +20,7 @@ class EventStream(ABC):
         self._ready: deque[Piece | End] = deque()
         self._fault: BackendFault | None = None
         self._patience = timeouts.first_token
-        self._ended = False
+        self._ended = self._hung_up = False
         self.prompt_tokens: int | None = None
 
     @abstractmethod
@@ -45,8 +46,17 @@ class EventStream(ABC):
                 self._take(received)
             else:
                 self._ready.extend(self._at_close())
+        except ConnectionLost as lost:
+            self._lose(lost)
         except BackendFault as fault:
             self._fault = fault
+
+    def _lose(self, lost: ConnectionLost) -> None:
+        """The server is gone; that matters only where it had more to say."""
+        try:
+            self._ready.extend(self._at_close())
+        except BackendFault:
+            self._fault = lost
 
     def _take(self, received: bytes) -> None:
         try:
@@ -67,7 +77,24 @@ class EventStream(ABC):
             self._connection.release()
         else:
             self._take(self._connection.received())
-            self._connection.abort()
+            self._connection.hang_up()
+            self._hung_up = True
+        return self._unread()
+
+    async def rest(self) -> int:
+        """What came after `close`; see `BackendStream`."""
+        if not self._hung_up:
+            return 0
+        with contextlib.suppress(BackendFault):
+            while not self._ended and self._fault is None:
+                received = await self._connection.read(self._timeouts.inter_token)
+                if not received:
+                    break
+                self._take(received)
+        self._connection.abort()
+        return self._unread()
+
+    def _unread(self) -> int:
         unread = sum(event.tokens for event in self._ready if isinstance(event, Piece))
         self._ready.clear()
         return unread

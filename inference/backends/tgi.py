@@ -21,16 +21,18 @@ from inference.backends.faults import (
     UnknownAdapter,
     Unreachable,
 )
-from inference.backends.http11 import Connection, Pool
+from inference.backends.http11 import Connection, Pool, Sent, nobody_cares
 from inference.backends.interface import (
     Alternative,
     BackendAddress,
+    Begun,
     End,
     EndReason,
     GenerationCall,
     Piece,
     Timeouts,
     TokenPlace,
+    forget,
 )
 from inference.backends.streams import EventStream
 
@@ -88,7 +90,7 @@ def _grammar_of(call: GenerationCall) -> dict[str, object] | None:
 def fault_of(message: str, *, error_type: str, status: int) -> BackendFault:
     """The fault that TGI's `{"error", "error_type"}` stands for."""
     if error_type == "overloaded" or status == 429:
-        return Overloaded(message, retry_after_seconds=1)
+        return Overloaded(message)
     if error_type in {"validation", "template_error", "missing_template_variable"} or status in {400, 422}:
         return _refusal(message)
     if status == 503 or error_type in {"healthcheck", "unhealthy"}:
@@ -150,10 +152,14 @@ class TgiBackend:
             model=self._url, provider="hf-inference", token=key, timeout=timeouts.connect
         )
 
-    async def open(self, call: GenerationCall) -> TgiStream:
+    async def open(self, call: GenerationCall, begun: Begun = forget) -> TgiStream:
         """Start a generation; see `Backend`. Who answers stands in a header."""
         body = orjson.dumps({"inputs": call.prompt, "parameters": parameters_of(call)})
-        connection = await self._post("/generate_stream", body)
+
+        def sent(connection: Connection) -> None:
+            begun(TgiStream(connection, self._timeouts))
+
+        connection = await self._post("/generate_stream", body, sent)
         served_by = connection.headers.get(b"x-adapter-id")
         if served_by is not None and call.served_as not in {None, served_by.decode("latin-1")}:
             connection.abort()
@@ -188,8 +194,8 @@ class TgiBackend:
             raise Broken("The model server's count of tokens is not a list.")
         return tokens
 
-    async def _post(self, path: str, body: bytes) -> Connection:
-        connection = await self._pool.post(path, body, timeout_seconds=self._timeouts.first_token)
+    async def _post(self, path: str, body: bytes, sent: Sent = nobody_cares) -> Connection:
+        connection = await self._pool.post(path, body, timeout_seconds=self._timeouts.first_token, sent=sent)
         if connection.status == 200:
             return connection
         answer = await connection.whole(self._timeouts.inter_token)

@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+import orjson
 import structlog
 import uvicorn
 
@@ -13,6 +14,7 @@ from inference.gateway.application import Gateway
 from inference.gateway.contract import GatewayConfig
 from inference.gateway.http import Receive, Scope, Send
 from kernel.addresses import Network, network
+from kernel.connections import BoundedHeads
 
 
 def _required(name: str) -> str:
@@ -78,16 +80,17 @@ def main() -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
+            structlog.processors.JSONRenderer(serializer=orjson.dumps),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(sys.stdout),
+        logger_factory=structlog.BytesLoggerFactory(sys.stdout.buffer),
         cache_logger_on_first_use=True,
     )
     uvicorn.run(
         Standalone(Gateway(config_from_environment())),
         host=options.host,
         port=options.port,
+        http=BoundedHeads,
         access_log=False,
         # It would believe the header of anybody on this machine; the gateway reads it itself.
         proxy_headers=False,

@@ -29,6 +29,10 @@ class Generation(Protocol):
         """Leave the model server alone, counting what had arrived."""
         ...
 
+    async def rest(self) -> None:
+        """After `close`: count what the model server made besides before it stopped."""
+        ...
+
     async def count_prompt(self) -> int:
         """The prompt's tokens as the model server counts them. Raises a `BackendFault`."""
         ...
@@ -55,6 +59,10 @@ class Choices:
         """Leave the model server alone."""
         for generation in self._generations:
             generation.close()
+
+    async def rest(self) -> None:
+        """After `close`: count what the model server made besides before it stopped."""
+        await asyncio.gather(*(generation.rest() for generation in self._generations))
 
     @property
     def prompt_tokens(self) -> int | None:

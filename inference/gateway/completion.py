@@ -131,7 +131,8 @@ class Completer:
             raise MeteringUnavailable(
                 "Usage cannot be recorded at the moment. Please retry shortly.", retry_after_seconds=5
             )
-        if self._running >= self._config.max_concurrent_requests:
+        most = self._config.max_concurrent_requests
+        if self._running >= most and self._running - self._dispatcher.waiting >= most:
             raise GatewayOverloaded(
                 "Too many requests are running. Please retry shortly.", retry_after_seconds=1
             )
@@ -220,6 +221,7 @@ class Completer:
         choices = Choices(
             [Generation(plan, index, ledger, self._dispatcher, self._cache) for index in range(plan.answers)]
         )
+        status: Status = "cancelled"
         with self.counted(plan.answers):
             events = choices.events()
             try:
@@ -233,15 +235,17 @@ class Completer:
                     await self._meter.wait_until_safe(safe)
                 yield Finished(choices.reason, ledger.usage)
             except BackendFault as fault:
-                self._end(plan, choices, ledger, "failed")
+                status = "failed"
                 raise gateway_fault(fault, plan.request.subject) from fault
             except Exception:
-                self._end(plan, choices, ledger, "failed")
+                status = "failed"
                 raise
             finally:
-                # Reached with nothing settled only when the caller left or was cancelled.
-                self._end(plan, choices, ledger, "cancelled")
-                await events.aclose()
+                try:
+                    # First, so that nobody else reads what is counted now.
+                    await events.aclose()
+                finally:
+                    self._end(plan, choices, ledger, status)
 
     @staticmethod
     async def _count_late(plan: Plan, choices: Choices) -> int | None:
@@ -254,11 +258,10 @@ class Completer:
 
     @staticmethod
     def _end(plan: Plan, choices: Choices, ledger: Ledger, status: Status) -> None:
-        """Leave the server alone and settle, if that was not done."""
+        """Leave the server alone and settle, if that was not done: the caller left, or the model failed."""
         choices.close()
         if not ledger.settled:
-            ledger.prompt_tokens = choices.prompt_tokens
-            ledger.settle_partial(str(plan.request_id), status, choices.count_prompts)
+            ledger.settle_partial(str(plan.request_id), status, choices)
 
 
 def _not_ready(deployment: Deployment) -> ModelNotReady:

@@ -22,7 +22,8 @@ class GatewayConfig:
 
     `api_key_pepper` is the 32-byte key of the HMAC by which API keys are looked up; `pod_key` is the bearer
     token sent to pods; `spool_dir` receives usage records while Valkey is down; `X-Forwarded-For` is believed
-    of `trusted_proxies` only. Durations are in seconds.
+    of `trusted_proxies` only. A server has room while fewer than `room_tokens` are outstanding there; a
+    request waits `room_seconds` for it at most. Durations are in seconds.
     """
 
     valkey_url: str
@@ -44,6 +45,10 @@ class GatewayConfig:
     recheck_key_seconds: float = 2.0
     max_body_bytes: int = 4 * 1024 * 1024
     max_concurrent_requests: int = 1024
+    max_waiting_requests: int = 4096
+    max_waiting_bytes: int = 64 * 1024 * 1024
+    room_tokens: int = 262_144
+    room_seconds: float = 60.0
     max_spool_bytes: int = 64 * 1024 * 1024
     cache_seconds: float = 24 * 3600.0
     cache_wait_seconds: float = 2.0
@@ -155,7 +160,9 @@ class GenerationRequest:
     fits the context. `temperature` 0 is greedy. `verbatim` asks for every token as the server gives it:
     control tokens too, and stop sequences left in. `echo` puts the prompt before the answer; `suffix` is what
     follows the gap that the answer fills. `given` are the parameters that the caller wrote, by the names of
-    the surface. The deployment's policy put `led_by` messages before the caller's.
+    the surface. The deployment's policy put `led_by` messages before the caller's. `flexible`: it may wait
+    for all that are not. `patience_seconds`: so long the caller waits for an answer to begin, as far as it
+    said.
     """
 
     model: str
@@ -191,6 +198,8 @@ class GenerationRequest:
     cache: CacheWish = "auto"
     given: frozenset[str] = frozenset()
     led_by: int = 0
+    flexible: bool = False
+    patience_seconds: float | None = None
 
     def __post_init__(self) -> None:
         if bool(self.messages or self.prompt) == bool(self.prompts):

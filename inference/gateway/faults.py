@@ -7,7 +7,7 @@ class GatewayFault(DomainError):
     """A refusal or failure of the data plane; `retry_after_seconds` where waiting helps."""
 
     def __init__(
-        self, message: str | None = None, param: str | None = None, retry_after_seconds: int | None = None
+        self, message: str | None = None, param: str | None = None, retry_after_seconds: float | None = None
     ) -> None:
         super().__init__(message, param=param)
         self.retry_after_seconds = retry_after_seconds

@@ -37,6 +37,7 @@ class Generation:
         self._call = plan.call_for(index)
         self._counted = 0
         self._stream: BackendStream | None = None
+        self._left: list[BackendStream] = []
         self._verbatim = request.verbatim
         self._stops = StopFilter(self._call.stop) if self._call.stop and not request.verbatim else None
         self._guard = answer_guard(plan.deployment.policy, plan.guardrails)
@@ -57,10 +58,9 @@ class Generation:
         if self._scored and isinstance(event, Piece) and event.logprob is None:
             param = "logprobs" if self._plan.request.logprobs else "best_of"
             self._reject(UnsupportedParameter(f"'{param}' is not supported with this model.", param=param))
-        self.began = True
+        self._note(event)
         yield self._started(opened)
         while isinstance(event, Piece):
-            self._count(event.tokens)
             if (token := self._token(event)) is not None:
                 yield token
             if self._is_over():
@@ -69,6 +69,7 @@ class Generation:
                     yield last
                 return
             event = await stream.next()
+            self._note(event)
         self.reason = _REASONS[event.reason]
         self._learn(event)
         for last in self._last(event.reason):
@@ -105,7 +106,9 @@ class Generation:
         begin = partial(
             self._dispatcher.open,
             plan.deployment,
+            turn=plan.turn,
             prompt_tokens=self.prompt_tokens,
+            abandon=self._leave,
             # A call that the model had begun to write would be begun anew.
             resumable=plan.request.tools is None,
         )
@@ -156,12 +159,18 @@ class Generation:
             if isinstance(event, End):
                 self._learn(event)
                 return
-            self._stream = None
-            self._count(event.tokens + stream.close())
-            self.prompt_tokens = self.prompt_tokens or stream.prompt_tokens
+            self._note(event)
+            self.close()
+            await self.rest()
         except BackendFault as fault:
             # The answer is complete; only its price is less certain.
             log.warning("end_not_seen", request_id=str(self._plan.request_id), fault=type(fault).__name__)
+
+    def _note(self, event: Piece | End) -> None:
+        """Count what has arrived before anybody is told: whoever leaves now has caused it."""
+        self.began = True
+        if isinstance(event, Piece):
+            self._count(event.tokens)
 
     def _count(self, tokens: int) -> None:
         self._counted += tokens
@@ -175,10 +184,25 @@ class Generation:
 
     def close(self) -> None:
         """Leave the server alone, counting what had arrived."""
-        if self._stream is not None:
-            self._count(self._stream.close())
-            self.prompt_tokens = self.prompt_tokens or self._stream.prompt_tokens
-            self._stream = None
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            self._leave(stream)
+
+    def _leave(self, stream: BackendStream) -> None:
+        self._left.append(stream)
+        self._add(stream, stream.close())
+
+    async def rest(self) -> None:
+        """After `close`: count what the server made besides before it stopped, as `BackendStream.rest`."""
+        while self._left:
+            stream = self._left.pop()
+            self._add(stream, await stream.rest())
+
+    def _add(self, stream: BackendStream, tokens: int) -> None:
+        if tokens:
+            self.began = True
+            self._count(tokens)
+        self.prompt_tokens = self.prompt_tokens or stream.prompt_tokens
 
     async def count_prompt(self) -> int:
         """As the server counts it. Raises a `BackendFault`."""

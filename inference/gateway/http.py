@@ -1,6 +1,7 @@
 """ASGI at its lowest: reading a body within bounds, answering, and noticing that the client has left."""
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol, Self
@@ -170,8 +171,8 @@ class Exchange:
         self.extra_headers += fault.headers
         if fault.retry_after_seconds is not None:
             self.extra_headers += [
-                (b"retry-after", b"%d" % fault.retry_after_seconds),
-                (b"retry-after-ms", b"%d" % (fault.retry_after_seconds * 1000)),
+                (b"retry-after", b"%d" % max(1, math.ceil(fault.retry_after_seconds))),
+                (b"retry-after-ms", b"%d" % max(1, math.ceil(fault.retry_after_seconds * 1000))),
             ]
         if fault.status == 401:
             self.extra_headers.append((b"www-authenticate", b"Bearer"))

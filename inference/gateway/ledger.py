@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 import structlog
 
@@ -15,6 +15,23 @@ from inference.gateway.policy.notes import GuardNotes
 from inference.gateway.usage import CacheOutcome, Status, UsageRecord
 
 log = structlog.get_logger("inference.gateway")
+
+
+class Made(Protocol):
+    """What was generated of a request, when it is over."""
+
+    @property
+    def prompt_tokens(self) -> int | None:
+        """Of all prompts to which anything was generated; None where one's are not known."""
+        ...
+
+    async def count_prompts(self) -> int:
+        """As `prompt_tokens`, asking for what is not known. Raises a `BackendFault`."""
+        ...
+
+    async def rest(self) -> None:
+        """Count what the model made besides before it stopped."""
+        ...
 
 
 class Ledger:
@@ -94,22 +111,21 @@ class Ledger:
         )
         return self._meter.record(record)
 
-    def settle_partial(self, request_id: str, status: Status, count: Callable[[], Awaitable[int]]) -> None:
-        """Settle a request that ended early; the pod is then asked how long the prompt was.
+    def settle_partial(self, request_id: str, status: Status, made: Made) -> None:
+        """Settle a request that ended early, once its model has stopped and its prompt's length is known.
 
-        A request that failed before its first token used nothing that is billed.
+        A request that ended before its first token used nothing that is billed.
         """
-        if self._settled or self.prompt_tokens is not None or not self.completion_tokens:
-            self.settle(request_id, status)
-            return
-        self._settling = True
-        self._meter.adopt(self._settle_later(request_id, status, count))
+        if not self._settled:
+            self._settling = True
+            self._meter.adopt(self._settle_later(request_id, status, made))
 
-    async def _settle_later(
-        self, request_id: str, status: Status, count: Callable[[], Awaitable[int]]
-    ) -> None:
+    async def _settle_later(self, request_id: str, status: Status, made: Made) -> None:
         try:
-            self.prompt_tokens = await count()
+            await made.rest()
+            self.prompt_tokens = made.prompt_tokens
+            if self.prompt_tokens is None and self.completion_tokens:
+                self.prompt_tokens = await made.count_prompts()
         except BackendFault as fault:
             log.warning("prompt_not_counted", request_id=request_id, fault=type(fault).__name__)
         finally:

@@ -199,6 +199,16 @@ def logit_bias(value: object, param: str) -> dict[int, float] | None:
     return biases or None
 
 
+def flexible_tier(value: object, param: str) -> bool:
+    """Whether the service tier lets all others go before: `flex` does; what costs more is refused."""
+    if value not in ("auto", "default", "flex"):
+        raise UnsupportedParameter(
+            f"Unsupported value for '{param}'. Supported values are: 'auto', 'default', 'flex'.",
+            param=param,
+        )
+    return value == "flex"
+
+
 def check_model(fields: Mapping[str, Any]) -> None:
     """Raise `InvalidValue` for an empty model name."""
     if not fields["model"]:

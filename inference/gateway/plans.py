@@ -8,6 +8,8 @@ from inference.gateway.admission import Reservation
 from inference.gateway.contract import GenerationRequest, Principal
 from inference.gateway.entries import Deployment
 from inference.gateway.policy.notes import GuardNotes
+from inference.gateway.routing.fairness import Class
+from inference.gateway.routing.turns import Turn
 
 _HIGH_SEED = 2**62
 
@@ -35,6 +37,12 @@ class Plan:
         return self.calls[0]
 
     @property
+    def turn(self) -> Turn:
+        """Whose it is where servers have no room, and when it goes."""
+        request = self.request
+        return turn_of(self.principal, flexible=request.flexible, patience_seconds=request.patience_seconds)
+
+    @property
     def created(self) -> int:
         """The second in which the request was made, from its id."""
         return (self.request_id.int >> 80) // 1000
@@ -51,3 +59,12 @@ class Plan:
         if call.seed is None or not place:
             return call
         return replace(call, seed=call.seed + (place if call.seed < _HIGH_SEED else -place))
+
+
+def turn_of(principal: Principal, *, flexible: bool, patience_seconds: float | None) -> Turn:
+    """Batches, and what its caller calls flexible, go after what somebody waits for."""
+    return Turn(
+        organization_id=principal.organization_id,
+        priority=Class.BATCH if principal.batch or flexible else Class.INTERACTIVE,
+        patience_seconds=patience_seconds,
+    )

@@ -152,7 +152,7 @@ async def fitted(
     wished = call.max_new_tokens or deployment.default_max_tokens
     left = context - prompt_bound(call)
     if wished and wished <= left:
-        return replace(call, max_new_tokens=wished), None
+        return call if call.max_new_tokens else replace(call, max_new_tokens=wished), None
     try:
         prompt_tokens = await dispatcher.count_tokens(deployment, call)
     except CannotCount:

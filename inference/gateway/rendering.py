@@ -28,7 +28,7 @@ def usage_object(usage: Usage) -> dict[str, Any]:
 
 def envelope(plan: Plan, prefix: str, kind: str) -> dict[str, Any]:
     """What an answer and all of its chunks have in common."""
-    return {
+    own = {
         "id": f"{prefix}-{plan.request_id.hex}",
         "object": kind,
         "created": plan.created,
@@ -36,6 +36,7 @@ def envelope(plan: Plan, prefix: str, kind: str) -> dict[str, Any]:
         "system_fingerprint": f"fp_{plan.deployment.digest[:16]}",
         "ai_generated": True,
     }
+    return own | {"service_tier": "flex"} if plan.request.flexible else own
 
 
 def known(logprob: float | None) -> float:

@@ -15,6 +15,7 @@ from inference.gateway.parameters import (
     check_model,
     check_stream_options,
     document_of,
+    flexible_tier,
     response_format,
 )
 from inference.gateway.policy.prompting import read_reference
@@ -33,6 +34,7 @@ TABLE = Table(
         "repetition_penalty": ("repetition_penalty", checks.above_zero(100)),
         "tools": ("tools", read_definitions),
         "prompt": ("prompt", read_reference),
+        "service_tier": ("flexible", flexible_tier),
     },
     harmless={
         "metadata": checks.metadata,
@@ -47,7 +49,6 @@ TABLE = Table(
         "store": lambda value: value is False,
         "functions": lambda value: value == [],
         "function_call": lambda value: value in ("none", "auto"),
-        "service_tier": lambda value: value in ("auto", "default"),
         "modalities": lambda value: value == ["text"],
         "verbosity": lambda value: value == "medium",
         "reasoning_effort": lambda value: value == "none",

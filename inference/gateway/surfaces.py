@@ -26,6 +26,7 @@ from inference.gateway.entries import Deployment
 from inference.gateway.faults import ModelFailed, ModelTimedOut
 from inference.gateway.http import KEEP_ALIVE, Attended, Exchange
 from inference.gateway.ids import rendered
+from inference.gateway.patience import patience_of
 from inference.gateway.plans import Plan
 
 # The mark that Article 50(2) of Regulation (EU) 2024/1689 wants of what is generated.
@@ -98,7 +99,9 @@ class GenerationSurface:
         finish: Finish = nothing_more,
     ) -> None:
         """Answer one request. Raises `GatewayFault`, `ClientLeft`, and what `finish` raises."""
-        request = replace(request, cache=wish_of(exchange.headers))
+        wish, patience = wish_of(exchange.headers), patience_of(exchange.headers)
+        if wish != request.cache or patience is not None:
+            request = replace(request, cache=wish, patience_seconds=patience)
         plan = await self._completer.plan(principal, request, request_id=exchange.request_id)
         describe(exchange, plan.deployment, plan.reservation)
         exchange.facts["stream"] = request.stream

@@ -85,6 +85,8 @@ class ChatTemplate:
     def __init__(self, source: str, *, bos_token: str, eos_token: str, special: Sequence[str] = ()) -> None:
         try:
             self._template = sandbox().from_string(source)
+            # A chain of mappings otherwise, which is walked through for every prompt.
+            self._template.globals = dict(self._template.globals)
         except TemplateSyntaxError as error:
             raise TemplateBroken(str(error)) from error
         self.reads_names = bool(_SPEAKERS_NAME.search(source))

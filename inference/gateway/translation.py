@@ -13,6 +13,7 @@ from inference.gateway.faults import (
     ModelUnreachable,
 )
 from inference.gateway.prompts import too_long
+from inference.gateway.routing.waiting import NoTurn
 
 _MAX_MESSAGE = 300
 
@@ -28,6 +29,8 @@ def gateway_fault(fault: backend.BackendFault, subject: str = "messages") -> Gat
             "The model is not loaded yet. Please retry shortly.",
             retry_after_seconds=fault.retry_after_seconds,
         )
+    if isinstance(fault, NoTurn):
+        return ModelOverloaded(fault.message, retry_after_seconds=fault.retry_after_seconds)
     if isinstance(fault, backend.Overloaded):
         return ModelOverloaded(
             "The model is currently overloaded with other requests. Please retry shortly.",

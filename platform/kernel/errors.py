@@ -11,7 +11,7 @@ class DomainError(Exception):
     code = "internal_error"
     status = 500
     message = "Something went wrong on our side; try again."
-    retry_after_seconds: int | None = None
+    retry_after_seconds: float | None = None
 
     def __init__(
         self, message: str | None = None, *, param: str | None = None, code: str | None = None

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 
 import structlog
 from django.db import InterfaceError, OperationalError, connection
@@ -31,6 +32,8 @@ from kernel.tenancy.scope import acting_for
 AWAY = (OperationalError, InterfaceError, PoolTimeout, RedisError, Unavailable)
 AWAY_SECONDS = 10.0
 SETBACK_SECONDS = 15.0
+# What finds no room for longer is put off, and another batch may have its turn.
+ROOM_SECONDS = 2.0
 MAX_SETBACKS = 5
 
 OpenGateway = Callable[[], AbstractContextManager[Asked]]
@@ -42,7 +45,8 @@ _working = threading.Lock()
 
 def open_gateway() -> AbstractContextManager[Asked]:
     """A gateway of this process, configured by the settings."""
-    return GatewayThread(Gateway(gateway_config(), keeper=DatabaseKeeper()))
+    settings = replace(gateway_config(), room_seconds=ROOM_SECONDS)
+    return GatewayThread(Gateway(settings, keeper=DatabaseKeeper()))
 
 
 def run_waiting(opened: OpenGateway = open_gateway) -> int:

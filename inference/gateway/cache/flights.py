@@ -25,6 +25,7 @@ class Flight:
         self._followers, self._landed = 0, False
         self._moved = asyncio.Event()
         self._stream: BackendStream | None = None
+        self._abandoned: BackendStream | None = None
         self.is_open = False
         self.recording: Recording | None = None
         self.pieces: list[Piece] = []
@@ -52,6 +53,11 @@ class Flight:
             return self.end.prompt_tokens
         return self._stream.prompt_tokens if self._stream is not None else None
 
+    @property
+    def is_followed(self) -> bool:
+        """Whether anybody still follows."""
+        return self._followers > 0
+
     async def move(self) -> None:
         """Wait until there is something new."""
         await self._moved.wait()
@@ -67,8 +73,13 @@ class Flight:
         if self._followers or self.end is not None or self.fault is not None:
             return 0
         self.fault = Abandoned()
+        self._abandoned = self._stream
         self.task.cancel()
         return self._finish()
+
+    async def rest(self) -> int:
+        """Once everybody has left: what the server made besides before it stopped."""
+        return await self._abandoned.rest() if self._abandoned is not None else 0
 
     async def _fly(self) -> None:
         try:
@@ -119,7 +130,8 @@ class Follower:
     """A flight as one caller sees it: a `BackendStream`."""
 
     def __init__(self, flight: Flight) -> None:
-        self._flight, self._place, self._left = flight, 0, False
+        self._flight, self._place = flight, 0
+        self._left = self._was_last = False
 
     @property
     def prompt_tokens(self) -> int | None:
@@ -143,7 +155,13 @@ class Follower:
         if self._left:
             return 0
         self._left = True
-        return _tokens_in(self._flight.pieces[self._place :]) + self._flight.leave()
+        untaken = _tokens_in(self._flight.pieces[self._place :]) + self._flight.leave()
+        self._was_last = not self._flight.is_followed
+        return untaken
+
+    async def rest(self) -> int:
+        """See `BackendStream`: who leaves others behind leaves the rest to them."""
+        return await self._flight.rest() if self._was_last else 0
 
 
 class Replay:
@@ -166,6 +184,10 @@ class Replay:
         untaken = _tokens_in(self._recording.pieces[self._place :])
         self._place = len(self._recording.pieces)
         return untaken
+
+    async def rest(self) -> int:
+        """None: it is whole."""
+        return 0
 
 
 def _tokens_in(pieces: Sequence[Piece]) -> int:

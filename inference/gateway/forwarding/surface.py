@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from inference.backends.faults import BackendFault
@@ -17,12 +18,23 @@ from inference.gateway.http import Attended, ClientLeft, Exchange
 from inference.gateway.ledger import Ledger
 from inference.gateway.metering import Meter
 from inference.gateway.parameters import document_of
+from inference.gateway.patience import patience_of
+from inference.gateway.plans import turn_of
 from inference.gateway.policy.applying import check_texts
 from inference.gateway.policy.notes import notes_for
 from inference.gateway.routing.dispatch import Dispatcher
+from inference.gateway.routing.turns import Turn
 from inference.gateway.surfaces import AI_GENERATED, describe
 from inference.gateway.translation import gateway_fault
 from inference.gateway.usage import Status
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where an errand goes, and when."""
+
+    deployment: Deployment
+    turn: Turn
 
 
 class Forwarder:
@@ -47,6 +59,8 @@ class Forwarder:
         notes = notes_for(deployment.policy)
         if notes is not None:
             check_texts(errand.texts, deployment.policy, notes, errand.subject)
+        patience = patience_of(exchange.headers)
+        turn = turn_of(principal, flexible=False, patience_seconds=patience)
         ledger = Ledger(self._meter, principal=principal, deployment=deployment, surface=errand.surface)
         ledger.guardrails = notes
         ledger.reservation = await self._admission.admit(principal, self._need(exchange, errand, deployment))
@@ -54,7 +68,7 @@ class Forwarder:
         status: Status = "failed"
         try:
             with self._completer.counted(1):
-                await self._run(exchange, errand, deployment, ledger)
+                await self._run(exchange, errand, _Place(deployment, turn), ledger)
         except (ClientLeft, asyncio.CancelledError):
             status = "cancelled"
             raise
@@ -77,9 +91,9 @@ class Forwarder:
         counts = count if errand.texts else None
         return Need(exchange.request_id, deployment, errand.most_tokens, 0, counts)
 
-    async def _run(self, exchange: Exchange, errand: Errand, deployment: Deployment, ledger: Ledger) -> None:
+    async def _run(self, exchange: Exchange, errand: Errand, place: _Place, ledger: Ledger) -> None:
         async with Attended(exchange, deadline_seconds=self._config.request_timeout_seconds) as attended:
-            rendered = await self._rendered(exchange, errand, deployment)
+            rendered = await self._rendered(exchange, errand, place)
             ledger.prompt_tokens = rendered.usage.prompt_tokens
             ledger.correct(rendered.usage.completion_tokens)
             safe = ledger.settle(str(exchange.request_id), "completed")
@@ -90,14 +104,15 @@ class Forwarder:
                 exchange.extra_headers.append(AI_GENERATED)
             await exchange.answer(rendered.body)
 
-    async def _rendered(self, exchange: Exchange, errand: Errand, deployment: Deployment) -> Rendered:
+    async def _rendered(self, exchange: Exchange, errand: Errand, place: _Place) -> Rendered:
+        deployment = place.deployment
         call = ForwardedCall(
             route=errand.route,
             body=errand.body,
             adapter_id=deployment.adapter_id,
             served_as=deployment.served_as,
         )
-        answer = await self._dispatcher.forward(deployment, call, tokens=errand.most_tokens)
+        answer = await self._dispatcher.forward(deployment, call, turn=place.turn, tokens=errand.most_tokens)
         return errand.render(exchange.request_id, answer)
 
 

@@ -19,6 +19,7 @@ from inference.gateway.parameters import (
     SHARED,
     Table,
     check_model,
+    flexible_tier,
     response_format,
     schema,
 )
@@ -162,6 +163,7 @@ TABLE = Table(
         "store": ("store", checks.boolean),
         "previous_response_id": ("previous_id", _previous),
         "prompt": ("prompt", read_reference),
+        "service_tier": ("flexible", flexible_tier),
     },
     harmless={
         "metadata": checks.metadata,
@@ -179,7 +181,6 @@ TABLE = Table(
     },
     neutral={
         "truncation": lambda value: value == "disabled",
-        "service_tier": lambda value: value in ("auto", "default"),
         "reasoning": lambda value: isinstance(value, dict) and _asks_no_reasoning(value),
         "prompt_cache_retention": lambda value: value == "in_memory",
         "context_management": lambda _: False,
@@ -242,7 +243,7 @@ def _repeated(
         "previous_response_id": document.get("previous_response_id"),
         "reasoning": {"effort": None, "summary": None},
         "background": False,
-        "service_tier": "default",
+        "service_tier": "flex" if request.flexible else "default",
         "temperature": request.temperature,
         "text": {"format": form},
         "tool_choice": document.get("tool_choice") or "auto",

@@ -90,8 +90,18 @@ class Continuing:
 
     def close(self) -> int:
         """See `BackendStream`."""
-        arrived = self._stream.close()
-        return arrived - min(arrived, max(0, self._told - self._seen))
+        return self._untold(self._stream.close())
+
+    async def rest(self) -> int:
+        """See `BackendStream`."""
+        return self._untold(await self._stream.rest())
+
+    def _untold(self, tokens: int) -> int:
+        """Of so many further tokens, those that were not told before a server died."""
+        self._seen += tokens
+        untold = max(0, self._seen - self._told)
+        self._told += untold
+        return untold
 
     async def _go_on(self, fault: BackendFault) -> None:
         if self._controlled or not self._left or not isinstance(fault, _DIED):
@@ -110,12 +120,10 @@ class Continuing:
         """The piece as it is told: without tokens that were told before."""
         # After a control token, what is the answer's text and what its end can no longer be told apart.
         self._controlled = self._controlled or piece.special
-        self._seen += piece.tokens
+        untold = self._untold(piece.tokens)
         if piece.text:
             self._text.append(piece.text)
             self._made = self._seen
-        untold = max(0, self._seen - self._told)
-        self._told += untold
         return piece if untold == piece.tokens else piece._replace(tokens=untold)
 
     async def _ended(self, end: End) -> End:

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
@@ -22,91 +22,61 @@ from inference.backends.faults import (
 )
 from inference.backends.interface import (
     Backend,
-    BackendAddress,
     BackendStream,
-    End,
     ForwardedAnswer,
     ForwardedCall,
     Forwards,
     GenerationCall,
-    Piece,
     TellsTokens,
     TokenPlace,
 )
 from inference.gateway.entries import Deployment
+from inference.gateway.routing.answer import Answer, end_with
 from inference.gateway.routing.breaker import Clock, Outcome
 from inference.gateway.routing.budget import RetryBudget
 from inference.gateway.routing.continuing import Continuing, may_continue
 from inference.gateway.routing.replicas import Lease
 from inference.gateway.routing.router import Router, Work
+from inference.gateway.routing.turns import Turn, Turns
+from inference.gateway.routing.waiting import Bounds
 
 # The server's doing or its network's; another may do better.
 _TRY_ELSEWHERE = (Unreachable, Overloaded, Broken, TimedOut, UnknownAdapter)
-# The server is in order; it is the request, or a want of room, or of an adapter.
-_IN_ORDER = (Refused, Overloaded, UnknownAdapter, CannotCount)
 _MOST_PAUSE_SECONDS = 0.05
 # A server that dies takes all its answers along: more must be continued at once than is ever tried again.
 _CONTINUED_SHARE, _CONTINUED_BURST = 0.5, 256.0
 _Told = TypeVar("_Told")
+Abandon = Callable[[BackendStream], object]
 
 log = structlog.get_logger("inference.gateway")
 
 
+def close(stream: BackendStream) -> None:
+    """Abandon a stream that nobody counts."""
+    stream.close()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Patience:
-    """Seconds: for a whole request, and for a first token. A retry is made only if there is time for one."""
+    """Seconds: for a whole request, for a first token, for room on a server.
+
+    A retry is made only if there is time for one.
+    """
 
     request: float
     first_token: float
-
-
-class Answer:
-    """A generation that has produced its first event. It is a `BackendStream`."""
-
-    __slots__ = ("_first", "_lease", "_stream")
-
-    def __init__(self, stream: BackendStream, first: Piece | End, lease: Lease) -> None:
-        self._stream, self._lease = stream, lease
-        self._first: Piece | End | None = first
-
-    @property
-    def prompt_tokens(self) -> int | None:
-        """See `BackendStream`."""
-        return self._stream.prompt_tokens
-
-    @property
-    def replica(self) -> str:
-        """The key of the replica that generates it."""
-        return self._lease.replica.key
-
-    async def next(self) -> Piece | End:
-        """See `BackendStream`."""
-        if self._first is not None:
-            event, self._first = self._first, None
-        else:
-            try:
-                event = await self._stream.next()
-            except BackendFault as fault:
-                self._lease.end(outcome_of(fault))
-                raise
-        if type(event) is End:
-            self._lease.end(Outcome.WELL)
-        return event
-
-    def close(self) -> int:
-        """See `BackendStream`."""
-        first, self._first = self._first, None
-        # Its first token came: whoever ends it now, it is not the server's fault.
-        self._lease.end(Outcome.WELL)
-        return self._stream.close() + (first.tokens if isinstance(first, Piece) else 0)
+    room: float
 
 
 @dataclass
 class _Journey:
-    """A request on its way: its deployment, until when another server may be tried, and which have failed."""
+    """A request on its way: until when another server may be tried and room be waited for; who has failed."""
 
     deployment: Deployment
+    turn: Turn
     deadline: float
+    wait_until: float
+    abandon: Abandon
     failed: set[str] = field(default_factory=set)
 
 
@@ -120,26 +90,38 @@ class Dispatcher:
         *,
         patience: Patience,
         clock: Clock,
+        bounds: Bounds | None = None,
         budget: RetryBudget | None = None,
     ) -> None:
+        self._turns = Turns(router, clock=clock, bounds=bounds or Bounds())
         self._router, self._directory, self._patience = router, directory, patience
         self._clock, self._budget = clock, budget or RetryBudget()
         self._continuations = RetryBudget(share=_CONTINUED_SHARE, burst=_CONTINUED_BURST)
+
+    @property
+    def waiting(self) -> int:
+        """Generations that wait for room on a server."""
+        return self._turns.waiting
 
     async def open(
         self,
         deployment: Deployment,
         call: GenerationCall,
         *,
+        turn: Turn,
         prompt_tokens: int | None = None,
         resumable: bool = False,
+        abandon: Abandon = close,
     ) -> BackendStream:
-        """Begin a generation and wait for its first event. Raises the `BackendFault` of the last attempt.
+        """Begin a generation and wait for its first event.
 
-        A `resumable` one goes on at another replica when its own dies, where the call allows that.
+        Raises the `BackendFault` of the last attempt, `NoTurn` where there was no room in time.
+
+        A `resumable` one goes on at another replica when its own dies, where the call allows that. Who leaves
+        while it waits `abandon`s the stream: the server may have begun.
         """
         self._continuations.note_request()
-        journey = self._set_out(deployment)
+        journey = self._set_out(deployment, turn, abandon)
         answer = await self._begun(journey, call, prompt_tokens)
         if not (resumable and len(deployment.backends) > 1 and may_continue(call)):
             return answer
@@ -171,9 +153,11 @@ class Dispatcher:
             adapter=deployment.adapter_id is not None,
             salt=call.cache_salt,
         )
-        return await self._attempted(journey, work, lambda lease: self._begin(lease, call))
+        return await self._attempted(journey, work, lambda lease: self._begin(lease, call, journey.abandon))
 
-    async def forward(self, deployment: Deployment, call: ForwardedCall, *, tokens: int) -> ForwardedAnswer:
+    async def forward(
+        self, deployment: Deployment, call: ForwardedCall, *, turn: Turn, tokens: int
+    ) -> ForwardedAnswer:
         """The whole answer to a call of at most so many tokens. Raises as `open` does."""
         work = Work(
             prompt="",
@@ -182,26 +166,40 @@ class Dispatcher:
             model=deployment.served_as,
             adapter=deployment.adapter_id is not None,
         )
-        journey = self._set_out(deployment)
+        journey = self._set_out(deployment, turn)
         return await self._attempted(journey, work, lambda lease: self._forward(lease, call))
 
-    def _set_out(self, deployment: Deployment) -> _Journey:
+    def _set_out(self, deployment: Deployment, turn: Turn, abandon: Abandon = close) -> _Journey:
         self._budget.note_request()
-        return _Journey(deployment, self._clock() + self._patience.request - self._patience.first_token)
+        now, patience, room = self._clock(), self._patience, self._patience.room
+        if turn.patience_seconds is not None:
+            room = min(room, turn.patience_seconds)
+        return _Journey(deployment, turn, now + patience.request - patience.first_token, now + room, abandon)
 
     async def _attempted(
         self, journey: _Journey, work: Work, attempt: Callable[[Lease], Awaitable[_Told]]
     ) -> _Told:
-        deployment = journey.deployment
+        deployment, again = journey.deployment, False
         while True:
-            lease = self._router.pick(deployment.backends, work, avoid=journey.failed)
+            lease = await self._turns.lease(
+                deployment.backends,
+                work,
+                journey.turn,
+                seconds=journey.wait_until - self._clock(),
+                avoid=journey.failed,
+                again=again,
+            )
             try:
                 return await attempt(lease)
+            except Overloaded:
+                # Not a failure, and no retry: it is let through again when there is room.
+                again = True
             except BackendFault as fault:
                 journey.failed.add(lease.replica.key)
-                self._learn(lease, fault, work.model)
+                if isinstance(fault, UnknownAdapter):
+                    lease.replica.lost_adapter(work.model)
                 if not self._may_try(fault, journey) or not self._budget.take():
-                    raise self._honest(fault, deployment.backends) from None
+                    raise
                 log.info("attempt_failed", deployment_id=deployment.deployment_id, fault=_name(fault))
             await _pause()
 
@@ -241,18 +239,20 @@ class Dispatcher:
                 fault = one
         raise fault
 
-    async def _begin(self, lease: Lease, call: GenerationCall) -> Answer:
+    async def _begin(self, lease: Lease, call: GenerationCall, abandon: Abandon) -> Answer:
+        stream: BackendStream | None = None
+        begun: list[BackendStream] = []
         try:
-            stream = await self._directory.at(lease.address).open(call)
-            try:
-                first = await stream.next()
-            except BaseException:
-                stream.close()
-                raise
+            stream = await self._directory.at(lease.address).open(call, begun.append)
+            first = await stream.next()
         except BackendFault as fault:
-            lease.end(outcome_of(fault))
+            if stream is not None:
+                stream.close()
+            end_with(lease, fault)
             raise
         except BaseException:
+            for one in begun if stream is None else [stream]:
+                abandon(one)
             lease.end(Outcome.UNKNOWN)
             raise
         lease.first_token()
@@ -265,19 +265,13 @@ class Dispatcher:
                 raise Refused("Servers of this kind answer nothing but generations.")
             answer = await server.forward(call)
         except BackendFault as fault:
-            lease.end(outcome_of(fault))
+            end_with(lease, fault)
             raise
         except BaseException:
             lease.end(Outcome.UNKNOWN)
             raise
         lease.end(Outcome.WELL)
         return answer
-
-    def _learn(self, lease: Lease, fault: BackendFault, model: str) -> None:
-        if isinstance(fault, Overloaded):
-            lease.replica.said_full(fault.retry_after_seconds or 1)
-        elif isinstance(fault, UnknownAdapter):
-            lease.replica.lost_adapter(model)
 
     def _may_try(self, fault: BackendFault, journey: _Journey) -> bool:
         """Whether another server may do better, and there is one, and time."""
@@ -286,12 +280,6 @@ class Dispatcher:
             and self._clock() < journey.deadline
             and self._router.has_other(journey.deployment.backends, journey.failed)
         )
-
-    def _honest(self, fault: BackendFault, backends: Sequence[BackendAddress]) -> BackendFault:
-        """An overload says when there is likely to be room, by what was seen of the servers."""
-        if isinstance(fault, Overloaded):
-            fault.retry_after_seconds = self._router.seconds_to_room(backends)
-        return fault
 
 
 class _Onward:
@@ -313,8 +301,3 @@ async def _pause() -> None:
 
 def _name(fault: BackendFault) -> str:
     return type(fault).__name__
-
-
-def outcome_of(fault: BackendFault) -> Outcome:
-    """What a failure tells of the server."""
-    return Outcome.WELL if isinstance(fault, _IN_ORDER) else Outcome.ILL

@@ -3,6 +3,7 @@
 import hashlib
 import random
 from collections import OrderedDict
+from collections.abc import Callable
 
 from inference.backends.interface import BackendAddress
 from inference.gateway.routing.breaker import Breaker, Clock, Outcome, Rules
@@ -11,6 +12,9 @@ _ADAPTERS = 64
 _ADAPTER_SECONDS = 600.0
 _FAILED_PROBES = 2
 _WEIGHT = 0.2
+_REST_SECONDS = 1.0
+# Beyond what is known to fit, one request more is tried for so many that ended well.
+_ENDS_A_TRY = 20.0
 
 
 class Replica:
@@ -21,8 +25,21 @@ class Replica:
     `running` counts this process's requests.
     """
 
-    def __init__(self, address: BackendAddress, *, clock: Clock, dice: random.Random, rules: Rules) -> None:
+    def __init__(
+        self,
+        address: BackendAddress,
+        *,
+        clock: Clock,
+        dice: random.Random,
+        rules: Rules,
+        room_tokens: int,
+        on_room: Callable[["Replica"], None],
+    ) -> None:
         self.address = address
+        self.on_room = on_room
+        self._room_tokens = room_tokens
+        # Requests of this process: how many may run there, and how many are known to fit.
+        self._most_running = self._known_to_fit = float("inf")
         self.key = key_of(address)
         # What other processes are told: an address may hold a secret.
         self.shared_name = hashlib.blake2b(self.key.encode(), digest_size=12).hexdigest()
@@ -55,9 +72,13 @@ class Replica:
         return self._failed_probes > 0 or not self.breaker.closed
 
     @property
-    def full(self) -> bool:
-        """Whether it said lately that it takes no more requests."""
-        return self._clock() < self._full_until
+    def has_room(self) -> bool:
+        """Whether it is likely to take a request, by what it has to do and by what it said when full."""
+        return (
+            self.running + 1 <= self._most_running
+            and self.load < self._room_tokens
+            and self._clock() >= self._full_until
+        )
 
     @property
     def seconds_to_room(self) -> float:
@@ -67,10 +88,18 @@ class Replica:
             return said
         return (self._mean_seconds or 1.0) / max(1, self.running)
 
-    def said_full(self, retry_after_seconds: float) -> None:
-        """It refused a request for want of room."""
-        pace = (self._mean_seconds or 0.0) / max(1, self.running)
-        self._full_until = self._clock() + max(retry_after_seconds, min(pace, 60.0))
+    def said_full(self, retry_after_seconds: float | None) -> None:
+        """It refused a request for want of room, and may have said for how long.
+
+        Otherwise as many fit as run there now, until more of them have ended well; with none of ours running,
+        others fill it, and after a second it is tried with one.
+        """
+        if self.running:
+            self._known_to_fit = float(self.running)
+        self._most_running = float(max(1, self.running))
+        if retry_after_seconds is None and not self.running:
+            retry_after_seconds = _REST_SECONDS
+        self._full_until = self._clock() + (retry_after_seconds or 0.0)
 
     def probed(self, *, healthy: bool) -> None:
         """What its `/health` said. Two failures in a row put it out of use until one succeeds."""
@@ -107,6 +136,8 @@ class Replica:
         """One of its requests ran to its end."""
         mean = self._mean_seconds
         self._mean_seconds = seconds if mean is None else mean + _WEIGHT * (seconds - mean)
+        most = self._most_running
+        self._most_running += 1.0 if most < self._known_to_fit else 1.0 / max(_ENDS_A_TRY, most)
 
 
 class Lease:
@@ -130,6 +161,7 @@ class Lease:
         if not self._ended:
             self._read()
             self.replica.probed(healthy=True)
+            self.replica.on_room(self.replica)
 
     def _read(self) -> None:
         self.replica.outstanding -= self._prompt
@@ -140,14 +172,25 @@ class Lease:
         """The request is over. Later calls do nothing."""
         if self._ended:
             return
+        self._give_back(outcome)
+        if outcome is Outcome.WELL:
+            self.replica.answered(self._clock() - self._began)
+        self.replica.on_room(self.replica)
+
+    def refuse(self, retry_after_seconds: float | None) -> None:
+        """The server had no room for it; see `Replica.said_full`."""
+        if self._ended:
+            return
+        self._give_back(Outcome.WELL)
+        self.replica.said_full(retry_after_seconds)
+
+    def _give_back(self, outcome: Outcome) -> None:
         self._ended = True
         replica = self.replica
         self._read()
         replica.outstanding -= self._answer
         replica.running -= 1
         replica.breaker.end(outcome, trial=self._trial)
-        if outcome is Outcome.WELL:
-            replica.answered(self._clock() - self._began)
 
 
 def key_of(address: BackendAddress) -> str:

@@ -7,17 +7,23 @@ are given, so that a simulation runs the same code.
 import math
 import random
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from inference.backends.faults import Unreachable
+from inference.backends.faults import Overloaded, Unreachable
 from inference.backends.interface import BackendAddress
 from inference.gateway.routing.affinity import PrefixIndex
 from inference.gateway.routing.breaker import Clock, Rules
 from inference.gateway.routing.replicas import Lease, Replica, key_of
 
 CHARACTERS_A_TOKEN = 4
+# Beyond what a server reads and writes at a time, a request waits no shorter there than here.
+ROOM_TOKENS = 262_144
 _FORGET_SECONDS = 600.0
+
+
+class NoRoom(Overloaded):
+    """No server in use has room now."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,7 @@ class Router:
         dice: random.Random | None = None,
         rules: Rules | None = None,
         weights: Weights | None = None,
+        room_tokens: int = ROOM_TOKENS,
     ) -> None:
         self._clock = clock
         # Not for secrets: it spreads load.
@@ -73,6 +80,9 @@ class Router:
         self._replicas: dict[str, Replica] = {}
         self._prefixes = PrefixIndex(clock=clock)
         self._shares = False
+        self._room_tokens = room_tokens
+        # Called with a replica that may have room again.
+        self.on_room: Callable[[Replica], None] = _nobody_waits
 
     @property
     def replicas(self) -> Collection[Replica]:
@@ -85,8 +95,13 @@ class Router:
         return self._shares
 
     def pick(self, backends: Sequence[BackendAddress], work: Work, *, avoid: Collection[str] = ()) -> Lease:
-        """Claim a replica, none whose key is in `avoid`. Raises `Unreachable` if none is in use."""
-        candidates = self._candidates(backends, avoid)
+        """Claim a replica, none whose key is in `avoid`.
+
+        Raises `Unreachable` if none is in use, `NoRoom` if none of those has room.
+        """
+        candidates = [one for one in self._in_use(backends, avoid) if one[0].has_room]
+        if not candidates:
+            raise NoRoom("Every server of the model is full.")
         names: list[int] = []
         matches: Mapping[str, int] = {}
         if len(backends) > 1:
@@ -97,21 +112,21 @@ class Router:
             replica.note_adapter(work.model)
         if names:
             self._prefixes.note(names, replica.key)
-        unread = self._prompt_tokens(work) - matches.get(replica.key, 0) // CHARACTERS_A_TOKEN
+        unread = prompt_tokens_of(work) - matches.get(replica.key, 0) // CHARACTERS_A_TOKEN
         return Lease(replica, address, prompt=max(0, unread), answer=work.answer_tokens, clock=self._clock)
 
     def in_order(self, backends: Sequence[BackendAddress]) -> list[BackendAddress]:
         """The servers in use, the one with the least to do first. Raises `Unreachable` if there is none."""
-        candidates = self._candidates(backends, ())
-        return [address for _, address in sorted(candidates, key=lambda one: one[0].load)]
+        in_use = self._in_use(backends, ())
+        return [address for _, address in sorted(in_use, key=lambda one: one[0].load)]
 
     def has_other(self, backends: Sequence[BackendAddress], avoid: Collection[str]) -> bool:
         """Whether a replica is in use that is not to be avoided."""
         return any(replica.in_use for replica, _ in self._known(backends) if replica.key not in avoid)
 
-    def seconds_to_room(self, backends: Sequence[BackendAddress]) -> int:
-        """Whole seconds until one of the servers is likely to take a request."""
-        return max(1, math.ceil(min(replica.seconds_to_room for replica, _ in self._known(backends))))
+    def seconds_to_room(self, backends: Sequence[BackendAddress]) -> float:
+        """Until one of the servers is likely to take a request."""
+        return min(replica.seconds_to_room for replica, _ in self._known(backends))
 
     def sweep(self) -> list[BackendAddress]:
         """Forget replicas that are done and long unnamed by any deployment; their clients' addresses."""
@@ -133,13 +148,23 @@ class Router:
         for address in backends:
             replica = self._replicas.get(key_of(address))
             if replica is None:
-                replica = Replica(address, clock=self._clock, dice=self._dice, rules=self._rules)
+                replica = Replica(
+                    address,
+                    clock=self._clock,
+                    dice=self._dice,
+                    rules=self._rules,
+                    room_tokens=self._room_tokens,
+                    on_room=self._tell_of_room,
+                )
                 self._replicas[replica.key] = replica
             replica.named_at = now
             replica.clients.add(address)
             yield replica, address
 
-    def _candidates(
+    def _tell_of_room(self, replica: Replica) -> None:
+        self.on_room(replica)
+
+    def _in_use(
         self, backends: Sequence[BackendAddress], avoid: Collection[str]
     ) -> list[tuple[Replica, BackendAddress]]:
         known = [one for one in self._known(backends) if one[0].key not in avoid]
@@ -149,8 +174,7 @@ class Router:
             raise Unreachable(
                 "Every replica of the model has failed lately.", retry_after_seconds=max(1, math.ceil(wait))
             )
-        # One that says it is full is asked only when all say so.
-        return [one for one in in_use if not one[0].full] or in_use
+        return in_use
 
     def _choose(
         self, candidates: list[tuple[Replica, BackendAddress]], work: Work, matches: Mapping[str, int]
@@ -176,8 +200,13 @@ class Router:
             return cost + weights.adapter * (1 + weights.crowding * replica.adapters)
         return cost + weights.adapter * min(1.0, rank / weights.slots)
 
-    @staticmethod
-    def _prompt_tokens(work: Work) -> int:
-        if work.prompt_tokens is not None:
-            return work.prompt_tokens
-        return len(work.prompt) // CHARACTERS_A_TOKEN + 1
+
+def prompt_tokens_of(work: Work) -> int:
+    """The prompt's length, guessed where nobody counted."""
+    if work.prompt_tokens is not None:
+        return work.prompt_tokens
+    return len(work.prompt) // CHARACTERS_A_TOKEN + 1
+
+
+def _nobody_waits(replica: Replica) -> None:
+    """There is nobody to tell."""

@@ -175,7 +175,7 @@ def web(place: Place, application: dict[str, str], needs: tuple[str, ...]) -> Pr
         "--host": "127.0.0.1",
         "--port": str(place.ports.web),
         "--loop": "uvloop",
-        "--http": "httptools",
+        "--http": "kernel.connections:BoundedHeads",
         "--ws": "websockets",
         "--ws-per-message-deflate": "false",
         "--timeout-graceful-shutdown": "5",

@@ -1,5 +1,6 @@
 """One renderer for every fault of the REST surfaces: OpenAI's error object."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -98,7 +99,7 @@ def render(error: DomainError) -> Response:
     """The fault as a DRF response."""
     response = Response(error.body(), status=error.status)
     if error.retry_after_seconds is not None:
-        response["Retry-After"] = str(error.retry_after_seconds)
+        response["Retry-After"] = str(math.ceil(error.retry_after_seconds))
     if error.status == 401:
         response["WWW-Authenticate"] = "Bearer"
     return response

@@ -94,6 +94,13 @@ class Way:
         return sum(one.memory_info().rss for one in all_of_it) / 2**20
 
 
+@dataclass(frozen=True)
+class GatewayWay(Way):
+    """The gateway, and the Valkey that it has to itself."""
+
+    valkey_url: str
+
+
 def _cpu_seconds(pid: int) -> float:
     tasks = Path(f"/proc/{pid}/task").iterdir()
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
@@ -157,7 +164,7 @@ class Ways:
         command = [str(program), "--config", str(settings), "--host", "127.0.0.1", "--port", str(port)]
         return self._way("LiteLLM", port, [*command, "--num_workers", "1"], key=LITELLM_KEY)
 
-    async def gateway(self, model: Way) -> Way:
+    async def gateway(self, model: Way) -> GatewayWay:
         """The gateway as it is served: key, rights, limits, metering and the response cache are on."""
         folder, port, tenant = self._folder / f"gateway-{model.process.pid}", free_port(), Tenant.new()
         folder.mkdir()
@@ -183,7 +190,8 @@ class Ways:
             "SPOOL_DIR": str(folder / "spool"),
         }
         command = [sys.executable, "-m", "inference.gateway", "--port", str(port)]
-        return self._way("gateway", port, command, key=tenant.secret, **environment)
+        way = self._way("gateway", port, command, key=tenant.secret, **environment)
+        return GatewayWay(way.name, way.url, way.key, way.process, server.url)
 
     def _nginx(self, name: str, inside: str) -> list[str]:
         folder = self._folder / name

@@ -38,7 +38,7 @@ class FakeOpenAi(FakeTgi):
                 await writer.drain()
                 self._reset(writer)
                 return False
-            if script.close_after == place:
+            if script.close_after == place or writer.transport.is_closing():
                 return False
             seen.emitted = min(place + size, len(texts))
             finish = _FINISH[script.finish] if seen.emitted == len(texts) else None

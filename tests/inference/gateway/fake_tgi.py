@@ -73,6 +73,7 @@ class FakeTgi:
         self.connections = 0
         self.keys: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(
@@ -87,10 +88,18 @@ class FakeTgi:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def kill(self) -> None:
+        """Die in the midst of everything; whoever asks anew finds it there again."""
+        for writer in self._writers:
+            self._reset(writer)
+        for task in self._tasks:
+            task.cancel()
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        self._writers.add(writer)
         self.connections += 1
         try:
             while await self._exchange(reader, writer):
@@ -99,6 +108,7 @@ class FakeTgi:
             pass
         finally:
             self._tasks.discard(task)
+            self._writers.discard(writer)
             writer.close()
             with contextlib.suppress(OSError, asyncio.CancelledError):
                 await writer.wait_closed()
@@ -168,8 +178,10 @@ class FakeTgi:
         finally:
             for task in (gone, stream):
                 task.cancel()
-            await asyncio.gather(gone, stream, return_exceptions=True)
-            seen.ended.set()
+            try:
+                await asyncio.gather(gone, stream, return_exceptions=True)
+            finally:
+                seen.ended.set()
 
     @staticmethod
     def _failure(script: Script) -> object:
@@ -204,6 +216,8 @@ class FakeTgi:
                 self._reset(writer)
                 return False
             if script.close_after == place:
+                return False
+            if writer.transport.is_closing():
                 return False
             last = place == len(texts) - 1
             event = self._event(script, place, text, special=ending and last and script.end_special)

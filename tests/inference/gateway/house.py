@@ -24,6 +24,7 @@ from inference.gateway.application import Gateway
 from inference.gateway.cache.secret import seal_secret, sealing_key
 from inference.gateway.contract import GatewayConfig
 from inference.gateway.policy.sealed import policy_key, seal_policy
+from kernel.connections import BoundedHeads
 from tests.inference.gateway.fake_openai import FakeOpenAi
 from tests.inference.gateway.fake_tgi import FakeTgi
 
@@ -249,7 +250,12 @@ class House:
 
 def config(valkey_url: str, spool: Path, **changes: Any) -> GatewayConfig:
     settings = GatewayConfig(
-        valkey_url=valkey_url, api_key_pepper=PEPPER, pod_key="pod-secret", spool_dir=spool
+        valkey_url=valkey_url,
+        api_key_pepper=PEPPER,
+        pod_key="pod-secret",
+        spool_dir=spool,
+        # Scripted servers that are full stay so.
+        room_seconds=1.5,
     )
     return replace(settings, **changes)
 
@@ -262,6 +268,7 @@ async def served(application: Any) -> AsyncIterator[str]:
         uvicorn.Config(
             application,
             port=port,
+            http=BoundedHeads,
             log_level="error",
             access_log=False,
             # As in production: the gateway reads the header itself, and believes only whom it is told to.

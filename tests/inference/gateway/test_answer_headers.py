@@ -36,7 +36,8 @@ async def test_every_answer_names_its_request_version_organization_and_project(h
 async def test_when_to_retry_is_told_in_seconds_and_in_milliseconds(house: House) -> None:
     house.tgi.script = Script(error={"error": "Model is overloaded", "error_type": "overloaded"})
     headers = (await house.chat()).headers
-    assert (headers["retry-after"], headers["retry-after-ms"]) == ("1", "1000")
+    assert headers["retry-after"] == "1"
+    assert 0 < int(headers["retry-after-ms"]) <= 1000
 
 
 async def test_the_callers_own_request_id_goes_to_the_log_and_not_into_the_answer(

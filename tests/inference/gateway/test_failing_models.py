@@ -31,6 +31,7 @@ async def hasty(
         "first_token_timeout_seconds": 0.4,
         "inter_token_timeout_seconds": 0.3,
         "connect_timeout_seconds": 0.5,
+        "room_seconds": 0.0,
     }
     async with opened(valkey_server, tmp_path, kind=request.param, **settings) as house:
         yield house

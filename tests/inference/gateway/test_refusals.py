@@ -84,7 +84,7 @@ BAD_PARAMETERS: list[tuple[dict[str, Any], str, str]] = [
     ({"prediction": {"type": "content", "content": "x"}}, "prediction", "unsupported_parameter"),
     ({"web_search_options": {}}, "web_search_options", "unsupported_parameter"),
     ({"reasoning_effort": "high"}, "reasoning_effort", "unsupported_parameter"),
-    ({"service_tier": "flex"}, "service_tier", "unsupported_parameter"),
+    ({"service_tier": "priority"}, "service_tier", "unsupported_parameter"),
     ({"response_format": {"type": "xml"}}, "response_format.type", "invalid_value"),
     ({"response_format": {"type": "json_object"}}, "response_format", "unsupported_parameter"),
     ({"response_format": {"type": "regex", "value": "a+"}}, "response_format", "unsupported_parameter"),

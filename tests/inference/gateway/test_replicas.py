@@ -53,7 +53,12 @@ class Pair:
 async def pair(
     request: pytest.FixtureRequest, valkey_server: ValkeyServer, tmp_path: Path
 ) -> AsyncIterator[Pair]:
-    settings = {"first_token_timeout_seconds": 1.5, "connect_timeout_seconds": 0.5, "probe_seconds": 0.2}
+    settings = {
+        "first_token_timeout_seconds": 1.5,
+        "connect_timeout_seconds": 0.5,
+        "probe_seconds": 0.2,
+        "room_seconds": 0.0,
+    }
     async with (
         opened(valkey_server, tmp_path, kind=request.param, **settings) as house,
         SERVERS[request.param]() as other,

@@ -45,6 +45,9 @@ class Server:
     def close(self) -> int:
         return 0
 
+    async def rest(self) -> int:
+        return 0
+
 
 ANSWERS = st.lists(st.tuples(st.sampled_from("abé🐦"), st.integers(1, 4)), max_size=12)
 

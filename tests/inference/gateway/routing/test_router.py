@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from inference.backends.faults import Unreachable
 from inference.gateway.routing.breaker import Outcome
 from inference.gateway.routing.replicas import Lease
+from inference.gateway.routing.router import NoRoom, Router
 from tests.inference.gateway.routing.clockwork import FakeClock, router, servers, work
 
 LONG = "a" * 8192
@@ -126,7 +127,7 @@ def test_when_every_replica_rests_the_caller_is_told_when_to_come_back() -> None
     assert raised.value.retry_after_seconds == 1
 
 
-def test_a_full_replica_is_asked_only_when_all_are_full() -> None:
+def test_a_full_replica_is_passed_over_and_when_all_are_full_nobody_is_asked() -> None:
     clock = FakeClock()
     one, pods = router(clock), servers(2)
     full = one.pick(pods, work()).replica
@@ -134,8 +135,57 @@ def test_a_full_replica_is_asked_only_when_all_are_full() -> None:
     assert full not in [one.pick(pods, work(f"{n}" * 300)).replica for n in range(10)]
     for replica in one.replicas:
         replica.said_full(3)
-    assert one.pick(pods, work()).replica in one.replicas
+    with pytest.raises(NoRoom):
+        one.pick(pods, work())
     assert one.seconds_to_room(pods) == 3
+    clock.pass_(3)
+    assert one.has_other(pods, ())
+
+
+def test_a_server_that_gives_no_time_gets_as_many_as_fitted_and_slowly_more() -> None:
+    one, pods = router(FakeClock()), servers(1)
+    held = [one.pick(pods, work()) for _ in range(30)]
+    held.pop().end(Outcome.WELL)
+    one.pick(pods, work()).end(Outcome.UNKNOWN)
+    held[0].replica.said_full(None)
+    with pytest.raises(NoRoom):
+        one.pick(pods, work())
+    for _ in range(28):
+        held.pop().end(Outcome.WELL)
+        held.insert(0, one.pick(pods, work()))
+        with pytest.raises(NoRoom):
+            one.pick(pods, work())
+    for _ in range(2):
+        held.pop().end(Outcome.WELL)
+        held.insert(0, one.pick(pods, work()))
+    one.pick(pods, work())
+
+
+def test_a_server_that_others_fill_is_tried_with_one_and_then_with_twice_as_many_each_time() -> None:
+    clock = FakeClock()
+    one, pods = router(clock), servers(1)
+    lease = one.pick(pods, work())
+    lease.end(Outcome.WELL)
+    lease.replica.said_full(None)
+    with pytest.raises(NoRoom):
+        one.pick(pods, work())
+    clock.pass_(1.0)
+    for many in (1, 2, 4, 8):
+        held = [one.pick(pods, work()) for _ in range(many)]
+        with pytest.raises(NoRoom):
+            one.pick(pods, work())
+        for lease in held:
+            lease.end(Outcome.WELL)
+
+
+def test_a_server_has_room_while_its_outstanding_tokens_are_below_the_bound() -> None:
+    one = Router(clock=FakeClock(), room_tokens=1000)
+    pods = servers(1)
+    held = [one.pick(pods, work(answer=400)) for _ in range(3)]
+    with pytest.raises(NoRoom):
+        one.pick(pods, work())
+    held[0].end(Outcome.WELL)
+    one.pick(pods, work())
 
 
 def test_two_failed_probes_put_a_replica_out_of_use_until_one_succeeds() -> None:
