@@ -140,8 +140,8 @@ def _row(finished: FinishedResponse) -> StoredResponse:
         thread_id=finished.request_id,
         previous_id=finished.previous_id,
     )
-    row.items_json = orjson.dumps(finished.input)
-    row.body_json = orjson.dumps(finished.response)
+    row.items_json = orjson.dumps(finished.input).decode()
+    row.body_json = orjson.dumps(finished.response).decode()
     return row
 
 

@@ -6,7 +6,7 @@ import orjson
 from django.db import models
 
 from kernel import ids
-from kernel.crypto.columns import OpenedBytes, SealedColumn
+from kernel.crypto.columns import OpenedText, SealedColumn
 from kernel.ports.holdings import Erasure, Holding, Keeping
 from tenants.organizations.models import ProjectOwned
 
@@ -32,9 +32,9 @@ class StoredResponse(ProjectOwned):
     thread_id = models.UUIDField()
     previous_id = models.UUIDField(null=True)
     sealed_items = SealedColumn(default=b"", purpose="response.items", person="created_by_id")
-    items_json = OpenedBytes("sealed_items")
+    items_json = OpenedText("sealed_items")
     sealed_body = SealedColumn(default=b"", purpose="response.body", person="created_by_id")
-    body_json = OpenedBytes("sealed_body")
+    body_json = OpenedText("sealed_body")
 
     class Meta:
         indexes = [

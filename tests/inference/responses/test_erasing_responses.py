@@ -1,5 +1,6 @@
 """Stored responses go where they name somebody who is erased, and when their days are over."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -14,7 +15,7 @@ from tenants.organizations.models import HeldSubject
 from tenants.organizations.services.holds import UnderLegalHold, set_hold
 from tests.cast import Person
 from tests.inference.responses.house import rows, store
-from tests.tenants.compliance.house import erase
+from tests.tenants.compliance.house import erase, export, opened, rows_in
 
 
 @pytest.mark.parametrize(
@@ -55,6 +56,22 @@ def test_an_erasure_of_words_takes_responses_along(owner: Person) -> None:
     store(owner, "Hello")
     erase(owner, words=["ann@house.example"])
     assert len(rows(owner)) == 1
+
+
+def test_a_persons_responses_go_with_them_and_nobody_elses(owner: Person, teammate: Person) -> None:
+    store(teammate, "A secret")
+    kept = store(owner, "The owner's own")
+    done = erase(owner, user_id=teammate.user.public_id)
+    assert done["state"] == "completed", done
+    assert [row.pk for row in rows(owner)] == [kept.pk]
+
+
+def test_a_copy_of_the_organization_has_them_in_clear(owner: Person) -> None:
+    stored = store(owner, "Where is the loom?")
+    archive = opened(owner, export(owner)["id"])
+    (row,) = rows_in(archive, StoredResponse)
+    assert row["id"] == str(stored.pk)
+    assert "Where is the loom?" in json.dumps(row)
 
 
 def test_responses_are_kept_for_thirty_days_unless_the_organization_says_otherwise(owner: Person) -> None:
