@@ -217,7 +217,7 @@ def response_request_of(document: dict[str, Any]) -> Asked:
     store, previous_id = fields.pop("store", None), fields.pop("previous_id", None)
     request = GenerationRequest(surface="responses", **fields)
     repeated = _repeated(document, request, definitions)
-    return Asked(request, repeated, document.get("input", []), store, previous_id)
+    return Asked(request, repeated, document.get("input") or [], store, previous_id)
 
 
 def _chat_choice(document: Mapping[str, Any]) -> object:
