@@ -311,7 +311,7 @@ def install_python_clients() -> Path:
     """Clients for Python whose requirements are not the platform's; the environment's own Python."""
     lock, python = LOCKS / "clients.txt", PYTHON_CLIENTS / "bin" / "python"
     stamp = PYTHON_CLIENTS / "installed-from"
-    expected = fingerprint([lock], sys.version, str(ROOT))
+    expected = fingerprint([lock], sys.version)
     if is_current(stamp, expected):
         return python
     say("Installing the tests' clients for Python…")

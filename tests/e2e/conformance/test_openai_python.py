@@ -178,6 +178,16 @@ def test_models(client: openai.OpenAI) -> None:
         client.models.retrieve("another")
 
 
+def test_the_address_of_one_model_has_openais_words_too(scripted: Place) -> None:
+    with openai.OpenAI(base_url=f"{scripted.tgi}/v1", api_key=scripted.api_key, max_retries=0) as client:
+        assert [model.id for model in client.models.list()] == ["support"]
+        chunks = client.chat.completions.create(**ask("Hi", stream=True))
+        assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == GREETING
+        assert client.completions.create(model="support", prompt="Once").choices[0].text == GREETING
+        with pytest.raises(openai.UnprocessableEntityError):
+            client.chat.completions.create(**ask("Hi") | {"model": "another"})
+
+
 @pytest.mark.parametrize(
     ("changes", "kind", "code", "param"),
     [
