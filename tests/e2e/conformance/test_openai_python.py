@@ -127,6 +127,13 @@ def test_a_function_is_called_and_its_answer_read(client: openai.OpenAI) -> None
     assert (after.message.content, after.finish_reason) == (GREETING, "stop")
 
 
+def test_a_model_of_pydantics_is_a_function_and_its_call_is_parsed(client: openai.OpenAI) -> None:
+    tools = [openai.pydantic_function_tool(City)]
+    message = client.chat.completions.parse(**ask("'Bern' 134000"), tools=tools).choices[0].message
+    assert message.tool_calls is not None
+    assert message.tool_calls[0].function.parsed_arguments == City(name="Bern", inhabitants=134000)
+
+
 @pytest.mark.parametrize(
     "choice", ["required", {"type": "function", "function": {"name": "weather"}}], ids=["any", "named"]
 )
