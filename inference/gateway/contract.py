@@ -114,8 +114,24 @@ class Tools:
     @property
     def names(self) -> frozenset[str]:
         """Of all functions."""
+        return frozenset(str(one["name"]) for one in self._functions)
+
+    @property
+    def strict(self) -> Mapping[str, object]:
+        """The schemas, by name, of the functions whose calls count only with arguments that fit them."""
+        wanted = [one for one in self._functions if one.get("strict")]
+        return {str(one["name"]): one.get("parameters", True) for one in wanted}
+
+    @property
+    def shown(self) -> list[Mapping[str, object]]:
+        """As the model is told of them, which heeds no strictness."""
+        bare = ({name: one[name] for name in one if name != "strict"} for one in self._functions)
+        return [{"type": "function", "function": one} for one in bare]
+
+    @property
+    def _functions(self) -> list[Mapping[str, object]]:
         functions = [one["function"] for one in self.definitions]
-        return frozenset(str(one["name"]) for one in functions if isinstance(one, Mapping))
+        return [one for one in functions if isinstance(one, Mapping)]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Text Generation Inference's API, for the deployment that the path names: `/tgi/{model}/…`.
 
-It has OpenAI's two addresses too, at `/tgi/{model}/v1/…`, since TGI's clients ask there for chats.
+It has OpenAI's addresses too, at `/tgi/{model}/v1/…`, as TGI has: its clients ask there for chats.
 """
 
 from collections.abc import Awaitable, Callable
@@ -22,7 +22,7 @@ from inference.gateway.parameters import MAX_STOPS, document_of
 from inference.gateway.policy.applying import check_texts
 from inference.gateway.policy.notes import GuardNotes
 from inference.gateway.prompts import chat_prompt
-from inference.gateway.rendering import ChatDialect
+from inference.gateway.rendering import ChatDialect, model_object
 from inference.gateway.requests import chat_request_of
 from inference.gateway.surfaces import GenerationSurface
 from inference.gateway.text_rendering import TextDialect
@@ -57,6 +57,7 @@ class NativeSurface:
             "chat_tokenize": ("POST", self._chat_tokenize),
             "v1/chat/completions": ("POST", self._chat),
             "v1/completions": ("POST", self._text),
+            "v1/models": ("GET", self._models),
             "info": ("GET", self._info),
             "health": ("GET", self._health),
         }
@@ -117,6 +118,10 @@ class NativeSurface:
         document = document_of(await exchange.body(self._config))
         request = completion_request_of(_named(document, deployment))
         await self._generation.generate(exchange, principal, request, TextDialect())
+
+    async def _models(self, exchange: Exchange, principal: Principal, deployment: Deployment) -> None:
+        only = model_object(deployment, principal.organization_id)
+        await exchange.answer(orjson.dumps({"object": "list", "data": [only]}))
 
     async def _tokenize(self, exchange: Exchange, principal: Principal, deployment: Deployment) -> None:
         document = document_of(await exchange.body(self._config))

@@ -47,7 +47,7 @@ def chat_prompt(request: GenerationRequest, deployment: Deployment) -> str:
             "Unsupported parameter: 'tools' is not supported with this model.", param="tools"
         )
     try:
-        prompt = template.render(request.messages, request.tools.definitions if request.tools else None)
+        prompt = template.render(request.messages, request.tools.shown if request.tools else None)
     except TemplateRefused as error:
         raise InvalidValue(
             f"This model's chat template refused the messages: {error}", param=request.subject

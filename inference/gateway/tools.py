@@ -15,6 +15,7 @@ from inference.gateway import checks
 from inference.gateway.contract import ToolCall, Tools
 from inference.gateway.faults import InvalidValue, MissingParameter, UnknownParameter, UnsupportedParameter
 from inference.gateway.parameters import schema
+from inference.gateway.strict_schemas import check_strict, fits
 
 OPEN, CLOSE = "<tool_call>", "</tool_call>"
 MARKERS = frozenset({OPEN, CLOSE})
@@ -51,12 +52,11 @@ def read_function(function: Mapping[str, object], place: str) -> Mapping[str, ob
         checks.text(function["description"], f"{place}.description")
     if function.get("parameters") is not None:
         schema(function["parameters"], f"{place}.parameters")
-    if function.get("strict"):
-        raise UnsupportedParameter(
-            "This model cannot be held to the schema of a function: leave 'strict' out.",
-            param=f"{place}.strict",
-        )
-    kept = {name: given for name, given in function.items() if given is not None and name != "strict"}
+    kept = {name: given for name, given in function.items() if given is not None}
+    if not checks.boolean(kept.pop("strict", False), f"{place}.strict"):
+        return {"type": "function", "function": kept}
+    check_strict(kept.get("parameters", {}), f"{place}.parameters")
+    kept["strict"] = True
     return {"type": "function", "function": kept}
 
 
@@ -123,7 +123,7 @@ class CallReader:
     """Reads an answer as it comes; each call is told once it is whole, everything else as text."""
 
     def __init__(self, tools: Tools) -> None:
-        self._names = tools.names
+        self._names, self._strict = tools.names, tools.strict
         self._held = begun_call(tools).removeprefix(OPEN)
         self._inside = bool(self._held)
         self._blank, self._said = "", False
@@ -179,6 +179,8 @@ class CallReader:
             return f"{OPEN}{raw}{mark}"
         arguments = call.get("arguments", {}) if isinstance(call, dict) else None
         if not isinstance(arguments, dict) or call.get("name") not in self._names:
+            return f"{OPEN}{raw}{mark}"
+        if not fits(self._strict.get(call["name"], True), arguments):
             return f"{OPEN}{raw}{mark}"
         return ToolCall(f"call_{secrets.token_hex(12)}", str(call["name"]), orjson.dumps(arguments).decode())
 

@@ -21,6 +21,8 @@ CLIENTS = {
         ("clients.txt", "langchain-tests"),
     ],
     "`llm`": [("clients.txt", "llm")],
+    "`openai-agents`": [("clients.txt", "openai-agents")],
+    "`pydantic-ai-slim`": [("clients.txt", "pydantic-ai-slim")],
 }
 
 

@@ -313,7 +313,7 @@ def install_apart(name: str) -> Path:
     """
     lock, folder = LOCKS / f"{name}.txt", VENV / name
     python, stamp = folder / "bin" / "python", folder / "installed-from"
-    expected = fingerprint([lock], sys.version, str(ROOT))
+    expected = fingerprint([lock], sys.version)
     if is_current(stamp, expected):
         return python
     say(f"Installing the {name} of the tests…")

@@ -117,6 +117,12 @@ def program(name: str) -> str:
     return found
 
 
+def _peer(name: str) -> tuple[str, str]:
+    """A command of the peers' environment; by its Python, wherever the environment was made."""
+    python = install.install_apart("peers")
+    return str(python), str(python.with_name(name))
+
+
 class Ways:
     """Starts ways to one model; all end with the stack."""
 
@@ -151,17 +157,15 @@ class Ways:
     def router(self, model: Way) -> Way:
         """vLLM's router, in Rust. It checks no key and counts nothing."""
         port = free_port()
-        program = install.install_apart("peers").with_name("vllm-router")
         listening = ("--host", "127.0.0.1", "--port", str(port), "--prometheus-port", str(free_port()))
-        return self._way("vllm-router", port, [str(program), "--worker-urls", model.url, *listening])
+        return self._way("vllm-router", port, [*_peer("vllm-router"), "--worker-urls", model.url, *listening])
 
     def litellm(self, model: Way, *, cache: bool = False) -> Way:
         """LiteLLM's proxy as it comes, with one worker and a key."""
         port, settings = free_port(), self._folder / f"litellm-{cache}-{model.process.pid}.yaml"
         words = {"name": MODEL, "url": model.url, "key": LITELLM_KEY, "cache": str(cache).lower()}
         settings.write_text(_LITELLM.format(**words))
-        program = install.install_apart("peers").with_name("litellm")
-        command = [str(program), "--config", str(settings), "--host", "127.0.0.1", "--port", str(port)]
+        command = [*_peer("litellm"), "--config", str(settings), "--host", "127.0.0.1", "--port", str(port)]
         return self._way("LiteLLM", port, [*command, "--num_workers", "1"], key=LITELLM_KEY)
 
     async def gateway(self, model: Way) -> GatewayWay:

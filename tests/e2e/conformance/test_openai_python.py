@@ -127,6 +127,13 @@ def test_a_function_is_called_and_its_answer_read(client: openai.OpenAI) -> None
     assert (after.message.content, after.finish_reason) == (GREETING, "stop")
 
 
+def test_a_model_of_pydantics_is_a_function_and_its_call_is_parsed(client: openai.OpenAI) -> None:
+    tools = [openai.pydantic_function_tool(City)]
+    message = client.chat.completions.parse(**ask("'Bern' 134000"), tools=tools).choices[0].message
+    assert message.tool_calls is not None
+    assert message.tool_calls[0].function.parsed_arguments == City(name="Bern", inhabitants=134000)
+
+
 @pytest.mark.parametrize(
     "choice", ["required", {"type": "function", "function": {"name": "weather"}}], ids=["any", "named"]
 )
@@ -176,6 +183,16 @@ def test_models(client: openai.OpenAI) -> None:
     assert client.models.retrieve("support").object == "model"
     with pytest.raises(openai.NotFoundError):
         client.models.retrieve("another")
+
+
+def test_the_address_of_one_model_has_openais_words_too(scripted: Place) -> None:
+    with openai.OpenAI(base_url=f"{scripted.tgi}/v1", api_key=scripted.api_key, max_retries=0) as client:
+        assert [model.id for model in client.models.list()] == ["support"]
+        chunks = client.chat.completions.create(**ask("Hi", stream=True))
+        assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == GREETING
+        assert client.completions.create(model="support", prompt="Once").choices[0].text == GREETING
+        with pytest.raises(openai.UnprocessableEntityError):
+            client.chat.completions.create(**ask("Hi") | {"model": "another"})
 
 
 @pytest.mark.parametrize(

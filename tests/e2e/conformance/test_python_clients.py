@@ -28,7 +28,7 @@ SKIPPED = {
 }
 
 
-@pytest.mark.parametrize("story", ["langchain_chat.py", "llm_command.py", "text_generation_client.py"])
+@pytest.mark.parametrize("story", sorted(path.name for path in STORIES.glob("*.py")))
 def test_a_client_for_python_does_what_its_users_expect(scripted: Place, story: str, tmp_path: Path) -> None:
     python, report = install.install_apart("clients"), tmp_path / "report.xml"
     places = {"BASE_URL": scripted.v1, "TGI_URL": scripted.tgi, "API_KEY": scripted.api_key}

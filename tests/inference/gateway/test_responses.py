@@ -223,7 +223,11 @@ async def test_a_stream_that_breaks_off_ends_with_the_published_error(
         ),
         ({"tools": [{"type": "web_search"}]}, "unsupported_parameter", "tools[0].type"),
         ({"tools": [WEATHER]}, "unsupported_parameter", "tools"),
-        ({"tools": [WEATHER | {"strict": True}]}, "unsupported_parameter", "tools[0].strict"),
+        (
+            {"tools": [WEATHER | {"strict": True, "parameters": {"pattern": "a"}}]},
+            "unsupported_parameter",
+            "tools[0].parameters.pattern",
+        ),
         ({"text": {"format": {"type": "json_object"}}}, "unsupported_parameter", "text.format"),
         ({"max_output_tokens": 3}, "invalid_value", "max_output_tokens"),
         ({"include": ["file_search_call.results"]}, "unsupported_parameter", "include[0]"),

@@ -162,9 +162,9 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
         "invalid_value",
     ),
     (
-        {"tools": [{"type": "function", "function": {"name": "f", "strict": True}}]},
+        {"tools": [{"type": "function", "function": {"name": "f", "strict": "yes"}}]},
         "tools[0].function.strict",
-        "unsupported_parameter",
+        "invalid_type",
     ),
     ({"tools": [TIME] * 129}, "tools", "invalid_value"),
     ({"tools": [TIME], "tool_choice": {"type": "function"}}, "tool_choice.function", "invalid_type"),

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import OpenAI from "openai";
-import { zodResponseFormat } from "openai/helpers/zod";
+import { zodFunction, zodResponseFormat } from "openai/helpers/zod";
 import { z } from "zod";
 
 const { BASE_URL: baseURL, API_KEY: apiKey } = process.env;
@@ -63,6 +63,12 @@ test("a function is called, and its output read", async () => {
   const runner = client.chat.completions.runTools(ask("What is the weather in 'Bern'?", { tools: [tool] }));
   assert.equal(await runner.finalContent(), GREETING);
   assert.deepEqual(called, [{ city: "Bern" }]);
+});
+
+test("a schema of zod's is a function, and its call is parsed", async () => {
+  const tool = zodFunction({ name: "weather", parameters: z.object({ city: z.string() }) });
+  const answer = await client.chat.completions.parse(ask("'Bern'", { tools: [tool] }));
+  assert.deepEqual(answer.choices[0].message.tool_calls[0].function.parsed_arguments, { city: "Bern" });
 });
 
 test("a function is called in a stream", async () => {
