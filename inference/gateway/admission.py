@@ -33,6 +33,7 @@ from inference.gateway.memory import Memory
 from inference.gateway.refusals import headers_of, refusal
 from inference.gateway.scripts import Scripts, Unreachable
 from inference.gateway.snapshot import Snapshot
+from inference.gateway.workers import end
 
 SLOT_SECONDS = 60
 _RENEW_SECONDS = 15.0
@@ -123,9 +124,7 @@ class Admission:
 
     async def stop(self) -> None:
         """Settle what waits."""
-        if self._upkeep is not None:
-            self._upkeep.cancel()
-            await asyncio.gather(self._upkeep, return_exceptions=True)
+        await end([self._upkeep])
         if self._settling:
             await asyncio.wait(self._settling, timeout=_SETTLE_SECONDS)
         await self._scripts.stop()

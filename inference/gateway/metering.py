@@ -16,6 +16,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from inference.gateway.spool import Spool, SpoolFull
 from inference.gateway.usage import UsageRecord
+from inference.gateway.workers import end
 
 STREAM = "lw:usage"
 _BATCH = 500
@@ -52,9 +53,7 @@ class Meter:
         """See what waits to safety, then end."""
         if self._settling:
             await asyncio.wait(self._settling, timeout=_SETTLE_SECONDS)
-        for worker in self._workers:
-            worker.cancel()
-        await asyncio.gather(*self._workers, return_exceptions=True)
+        await end(self._workers)
         while self._waiting and await self._write_batch():
             pass
         if self._waiting:

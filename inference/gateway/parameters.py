@@ -199,9 +199,13 @@ def logit_bias(value: object, param: str) -> dict[int, float] | None:
     return biases or None
 
 
+_TIERS = ("auto", "default", "flex")
+
+
+@checks.accepting(enum=list(_TIERS))
 def flexible_tier(value: object, param: str) -> bool:
     """Whether the service tier lets all others go before: `flex` does; what costs more is refused."""
-    if value not in ("auto", "default", "flex"):
+    if value not in _TIERS:
         raise UnsupportedParameter(
             f"Unsupported value for '{param}'. Supported values are: 'auto', 'default', 'flex'.",
             param=param,

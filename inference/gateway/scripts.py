@@ -9,6 +9,8 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError
 
+from inference.gateway.workers import end
+
 _BATCH = 200
 _AWAY = (RedisError, OSError, TimeoutError)
 
@@ -41,9 +43,7 @@ class Scripts:
 
     async def stop(self) -> None:
         """End; whoever still waits is told that Valkey cannot be reached."""
-        if self._worker is not None:
-            self._worker.cancel()
-            await asyncio.gather(self._worker, return_exceptions=True)
+        await end([self._worker])
         for call in self._waiting:
             _conclude(call, Unreachable())
 

@@ -32,6 +32,7 @@ from inference.gateway.entries import (
 )
 from inference.gateway.faults import SnapshotUnavailable
 from inference.gateway.policy.sealed import policy_key
+from inference.gateway.workers import end
 
 _PING_SECONDS = 0.5
 _SILENCE_SECONDS = 2.0
@@ -73,10 +74,7 @@ class Snapshot:
 
     async def stop(self) -> None:
         """End the subscription and the reads under way."""
-        tasks = [*self._fetching.values(), *([self._listener] if self._listener else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end([*self._fetching.values(), self._listener])
 
     async def key(self, digest: str) -> KeyEntry | None:
         """The API key whose secret has this HMAC (hex). Raises `SnapshotUnavailable`."""

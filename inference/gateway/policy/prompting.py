@@ -135,6 +135,15 @@ def read_pinned(value: object, param: str) -> PinnedPrompt:
     )
 
 
+@checks.accepting(
+    type="object",
+    properties={
+        "id": {"type": "string"},
+        "version": {"type": "string"},
+        "variables": {"type": "object", "maxProperties": MAX_VARIABLES},
+    },
+    required=["id"],
+)
 def read_reference(value: object, param: str) -> PromptReference:
     """OpenAI's `prompt`: the id, the version if the caller cares, and values of variables."""
     given = checks.mapping(value, param)

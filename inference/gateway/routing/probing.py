@@ -7,6 +7,7 @@ from inference.backends.directory import BackendDirectory
 from inference.backends.faults import BackendFault
 from inference.gateway.routing.replicas import Replica
 from inference.gateway.routing.router import Router
+from inference.gateway.workers import end
 
 
 class Prober:
@@ -22,9 +23,7 @@ class Prober:
 
     async def stop(self) -> None:
         """End."""
-        if self._worker is not None:
-            self._worker.cancel()
-            await asyncio.gather(self._worker, return_exceptions=True)
+        await end([self._worker])
 
     async def _probe_forever(self) -> None:
         while True:

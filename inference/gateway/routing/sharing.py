@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from inference.gateway.routing.router import Router
+from inference.gateway.workers import end
 
 LOADS = "lw:routing:loads"
 _LASTING_SECONDS = 2.0
@@ -50,8 +51,7 @@ class SharedLoad:
         """End, and take back what was told."""
         if self._worker is None:
             return
-        self._worker.cancel()
-        await asyncio.gather(self._worker, return_exceptions=True)
+        await end([self._worker])
         if self._number:
             with contextlib.suppress(RedisError, OSError, TimeoutError):
                 await self._valkey.hdel(LOADS, self._name)

@@ -145,6 +145,21 @@ async def test_a_batch_goes_after_a_person(valkey_server: ValkeyServer, tmp_path
         assert len(house.tgi.seen) == 5
 
 
+async def test_when_every_server_is_gone_those_who_wait_are_told_so(
+    valkey_server: ValkeyServer, tmp_path: Path
+) -> None:
+    async with waiting(valkey_server, tmp_path, **ONE_AT_A_TIME) as house:
+        house.tgi.script = Script(tokens=["a"] * 2000, delay=0.05)
+        tasks = [asyncio.create_task(ask(house, f"{n}")) for n in range(12)]
+        await queued(house, 11)
+        house.tgi._server.close()
+        house.tgi.kill()
+        answers = await asyncio.gather(*tasks)
+        assert {answer.status_code for answer in answers} <= {502, 503}
+        assert [answer.status_code for answer in answers].count(503) >= 10
+        assert house.gateway._fleet.dispatcher.waiting == 0
+
+
 @pytest.mark.parametrize("stream", [False, True])
 async def test_who_is_flexible_goes_after_who_is_not_and_is_told_so(
     valkey_server: ValkeyServer, tmp_path: Path, stream: bool
