@@ -54,7 +54,7 @@ async def pair(
     request: pytest.FixtureRequest, valkey_server: ValkeyServer, tmp_path: Path
 ) -> AsyncIterator[Pair]:
     settings = {
-        "first_token_timeout_seconds": 1.5,
+        "first_token_timeout_seconds": 3.0,
         "connect_timeout_seconds": 0.5,
         "probe_seconds": 0.2,
         "room_seconds": 0.0,
@@ -224,7 +224,7 @@ async def test_a_gateway_process_knows_what_another_has_asked_of_the_servers(
             asyncio.create_task(house.chat(model="only", stream=True, max_tokens=1000)) for _ in range(12)
         ]
         began = pair.seen[0] + len(held)
-        await until(lambda: pair.seen[0] == began)
+        await until(lambda: pair.seen[0] >= began)
         await asyncio.sleep(0.8)
         before = pair.seen
         for number in range(6):
