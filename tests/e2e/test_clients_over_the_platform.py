@@ -12,6 +12,8 @@ from tests.e2e import loop
 from tests.e2e.conformance.node_stories import run_story
 from tests.e2e.conformance.places import Address
 
+pytestmark = pytest.mark.slow
+
 BATCH_SECONDS = 120.0
 
 

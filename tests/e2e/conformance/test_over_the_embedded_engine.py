@@ -15,7 +15,7 @@ from tests.e2e.conformance.places import Place, standing
 from tests.inference.engine.pods import KEY, running_pod
 
 # They start a pod with a real model.
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.slow]
 
 FEATURES = ["grammar", "regex", "top_logprobs"]
 ASKED: Any = {"model": "support", "messages": [{"role": "user", "content": "Hi"}], "temperature": 0}

@@ -54,7 +54,7 @@ async def pair(
     request: pytest.FixtureRequest, valkey_server: ValkeyServer, tmp_path: Path
 ) -> AsyncIterator[Pair]:
     settings = {
-        "first_token_timeout_seconds": 3.0,
+        "first_token_timeout_seconds": 1.0,
         "connect_timeout_seconds": 0.5,
         "probe_seconds": 0.2,
         "room_seconds": 0.0,
