@@ -3,6 +3,7 @@
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -28,7 +29,17 @@ SKIPPED = {
 }
 
 
-@pytest.mark.parametrize("story", sorted(path.name for path in STORIES.glob("*.py")))
+# They load large frameworks.
+LONG = {"agent_frameworks.py", "langchain_chat.py"}
+
+
+def stories() -> list[Any]:
+    """Every file of them."""
+    names = sorted(path.name for path in STORIES.glob("*.py"))
+    return [pytest.param(name, marks=[pytest.mark.slow] if name in LONG else []) for name in names]
+
+
+@pytest.mark.parametrize("story", stories())
 def test_a_client_for_python_does_what_its_users_expect(scripted: Place, story: str, tmp_path: Path) -> None:
     python, report = install.install_apart("clients"), tmp_path / "report.xml"
     places = {"BASE_URL": scripted.v1, "TGI_URL": scripted.tgi, "API_KEY": scripted.api_key}
