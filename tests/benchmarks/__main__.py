@@ -17,7 +17,7 @@ than the absolute figures. A goal that was missed stays here.
 ## The stack
 
 {stack}
-## The gateway, before a scripted model server
+## The gateway beside others, over the same models
 
 {gateway}
 ## Where requests go, in simulated time
