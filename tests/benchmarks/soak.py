@@ -160,7 +160,7 @@ def main() -> list[Figure]:
     minutes = float(os.environ.get("SOAK_MINUTES") or MINUTES)
     if minutes < FEWEST_MINUTES:
         sys.exit(
-            f"SOAK_MINUTES must be at least {FEWEST_MINUTES:g}: filling the gateway's memories takes some."
+            f"SOAK_MINUTES must be at least {FEWEST_MINUTES:g}: the memories are filled first."
         )
     found = asyncio.run(soaked(minutes))
     keep("soak", found)
