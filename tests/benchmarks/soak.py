@@ -159,9 +159,7 @@ def main() -> list[Figure]:
     """Soak, keep and return the figures."""
     minutes = float(os.environ.get("SOAK_MINUTES") or MINUTES)
     if minutes < FEWEST_MINUTES:
-        sys.exit(
-            f"SOAK_MINUTES must be at least {FEWEST_MINUTES:g}: the memories are filled first."
-        )
+        sys.exit(f"SOAK_MINUTES must be at least {FEWEST_MINUTES:g}: the memories are filled first.")
     found = asyncio.run(soaked(minutes))
     keep("soak", found)
     return found
