@@ -62,7 +62,7 @@ def set_policy(deployment: Deployment, document: object) -> None:
     fields = dict(checks.mapping(document, "policy"))
     pinned = _pinned(deployment, fields.pop("prompt", None))
     read_policy(fields)
-    encoded = orjson.dumps(fields).decode()
+    encoded = orjson.dumps(fields)
     if len(encoded) > MAX_POLICY_BYTES:
         raise InvalidValue(f"The policy is too long: at most {MAX_POLICY_BYTES} bytes of JSON are kept.")
     # One after the other, so that what is recorded as before is what was so.
@@ -71,7 +71,7 @@ def set_policy(deployment: Deployment, document: object) -> None:
     if fields or pinned is not None:
         row = deployment.policies.first() or DeploymentPolicy(deployment=deployment)
         row.stamp()
-        row.document, row.prompt_version, row.updated_at = encoded, pinned, Now()
+        row.document, row.prompt_version, row.updated_at = encoded.decode(), pinned, Now()
         digest = read_policy(document_for_gateways(row)).digest
         if digest == before:
             return

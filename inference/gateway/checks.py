@@ -3,7 +3,7 @@
 What a reader accepts can be told as a schema of OpenAPI (`shape_of`).
 """
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -143,9 +143,9 @@ def mapping(value: object, param: str) -> dict[str, object]:
     return value
 
 
-def only(given: Mapping[str, object], known: Container[str], place: str) -> None:
+def only(names: Iterable[str], known: Container[str], place: str) -> None:
     """Raise `UnknownParameter` for a field that is not among the known ones; `place` is what leads to it."""
-    for name in given:
+    for name in names:
         if name not in known:
             path = f"{place}{name[:64]}"
             raise UnknownParameter(f"Unknown parameter: '{path}'.", param=path)

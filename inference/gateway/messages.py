@@ -2,7 +2,7 @@
 
 import orjson
 
-from inference.gateway.checks import accepting, mapping, short_text, text, wrong_type
+from inference.gateway.checks import accepting, mapping, only, short_text, text, wrong_type
 from inference.gateway.contract import ChatMessage, Role, ToolCall
 from inference.gateway.faults import InvalidValue, MissingParameter, UnknownParameter, UnsupportedParameter
 from inference.gateway.parameters import nests_too_deeply
@@ -144,6 +144,5 @@ def _part(value: object, param: str) -> str:
         raise InvalidValue(
             "Invalid value for a content part. Supported values are: 'text'.", param=f"{param}.type"
         )
-    for name in fields.keys() - {"type", "text"}:
-        raise UnknownParameter(f"Unknown parameter: '{param}.{name[:64]}'.", param=f"{param}.{name[:64]}")
+    only(fields, ("type", "text"), f"{param}.")
     return text(fields.get("text"), f"{param}.text")

@@ -39,8 +39,7 @@ def _stop(value: object, param: str) -> tuple[str, ...]:
 )
 def _grammar(value: object, param: str) -> Grammar:
     wanted = checks.mapping(value, param)
-    for name in wanted.keys() - {"type", "value"}:
-        raise UnknownParameter(f"Unknown parameter: '{param}.{name[:64]}'.", param=f"{param}.{name[:64]}")
+    checks.only(wanted, ("type", "value"), f"{param}.")
     kind, given, place = wanted.get("type"), wanted.get("value"), f"{param}.value"
     if kind == "regex":
         return Grammar("regex", pattern=pattern(given, place))
@@ -137,8 +136,7 @@ def _streams(given: object, *, fixed: bool | None) -> bool:
 
 
 def _inputs_of(document: Mapping[str, Any]) -> str:
-    for name in document.keys() - {"inputs", "parameters", "stream"}:
-        raise UnknownParameter(f"Unknown parameter: '{name[:64]}'.", param=name[:64])
+    checks.only(document, ("inputs", "parameters", "stream"), "")
     if document.get("inputs") is None:
         raise MissingParameter("Missing required parameter: 'inputs'.", param="inputs")
     return _inputs(document["inputs"], "inputs")

@@ -138,8 +138,7 @@ def response_format(value: object, param: str) -> Grammar | None:
         raise InvalidValue(
             f"Invalid value for '{param}.type'. Supported values are: {supported}.", param=f"{param}.type"
         )
-    for name in wanted.keys() - {"type", _FORMATS[kind]}:
-        raise UnknownParameter(f"Unknown parameter: '{param}.{name[:64]}'.", param=f"{param}.{name[:64]}")
+    checks.only(wanted, ("type", _FORMATS[kind]), f"{param}.")
     given, place = wanted.get(_FORMATS[kind]), f"{param}.{_FORMATS[kind]}"
     if kind == "text":
         return None

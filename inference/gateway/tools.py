@@ -13,7 +13,7 @@ import orjson
 
 from inference.gateway import checks
 from inference.gateway.contract import ToolCall, Tools
-from inference.gateway.faults import InvalidValue, MissingParameter, UnknownParameter, UnsupportedParameter
+from inference.gateway.faults import InvalidValue, MissingParameter, UnsupportedParameter
 from inference.gateway.parameters import schema
 from inference.gateway.strict_schemas import check_strict, fits
 
@@ -45,8 +45,7 @@ def _definition(value: object, param: str) -> Mapping[str, object]:
 
 def read_function(function: Mapping[str, object], place: str) -> Mapping[str, object]:
     """The tool as chat completions word it. Raises an `InvalidRequest` that names the part at fault."""
-    for name in function.keys() - {"name", "description", "parameters", "strict"}:
-        raise UnknownParameter(f"Unknown parameter: '{place}.{name[:64]}'.", param=f"{place}.{name[:64]}")
+    checks.only(function, ("name", "description", "parameters", "strict"), f"{place}.")
     function_name(function.get("name"), f"{place}.name")
     if function.get("description") is not None:
         checks.text(function["description"], f"{place}.description")

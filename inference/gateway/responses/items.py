@@ -7,7 +7,7 @@ import orjson
 
 from inference.gateway import checks
 from inference.gateway.contract import ChatMessage, Role, ToolCall
-from inference.gateway.faults import InvalidValue, MissingParameter, UnknownParameter, UnsupportedParameter
+from inference.gateway.faults import InvalidValue, MissingParameter, UnsupportedParameter
 from inference.gateway.parameters import nests_too_deeply
 from inference.gateway.tools import function_name
 
@@ -131,6 +131,4 @@ def _required(item: Mapping[str, object], name: str, param: str) -> object:
 
 def check_fields(item: Mapping[str, object], known: frozenset[str], param: str) -> None:
     """Raise `UnknownParameter` for a field that is not among the known ones; null is absence."""
-    for name, given in item.items():
-        if name not in known and given is not None:
-            raise UnknownParameter(f"Unknown parameter: '{param}.{name[:64]}'.", param=f"{param}.{name[:64]}")
+    checks.only((name for name, given in item.items() if given is not None), known, f"{param}.")
