@@ -12,7 +12,10 @@ async def test_opening_a_conversation_is_recorded_wherever_it_is_opened(
     owner: Person, deployed: str, chat: Any
 ) -> None:
     conversation = await chat.begin(owner, deployed)
-    await chat.talk(owner, conversation)
+    socket = await chat.talk(owner, conversation)
+    # It answers a frame once its opening, which is after the handshake, is over.
+    await socket.say(type="unknown")
+    assert (await socket.hear())["type"] == "error"
     await chat.rest(owner, "get", f"/api/v1/conversations/{conversation}")
 
     def read() -> list[AuditEntry]:
