@@ -3,6 +3,7 @@
 from inference.backends.faults import Broken
 
 _MAX_EVENT_BYTES = 1024 * 1024
+_BLANK = (b"", b"\r")
 
 
 class EventDecoder:
@@ -19,13 +20,11 @@ class EventDecoder:
         if len(self._rest) > _MAX_EVENT_BYTES:
             raise Broken("The model server sent an event without end.")
         payloads: list[bytes] = []
+        data = self._lines
         for line in lines:
-            self._take(line.removesuffix(b"\r"), payloads)
+            if line.startswith(b"data:"):
+                data.append(line[5:].removesuffix(b"\r"))
+            elif data and line in _BLANK:
+                payloads.append(data[0] if len(data) == 1 else b"\n".join(data))
+                data.clear()
         return payloads
-
-    def _take(self, line: bytes, payloads: list[bytes]) -> None:
-        if line.startswith(b"data:"):
-            self._lines.append(line[5:])
-        elif not line and self._lines:
-            payloads.append(b"\n".join(self._lines))
-            self._lines.clear()

@@ -107,11 +107,16 @@ class OpenAiBackend:
     async def open(self, call: GenerationCall, begun: Begun = forget) -> OpenAiStream:
         """Start a generation; see `Backend`."""
         body = orjson.dumps(request_of(call, self._address, self._dialect))
+        stream: OpenAiStream | None = None
 
         def sent(connection: Connection) -> None:
-            begun(self._stream(connection, call))
+            nonlocal stream
+            stream = self._stream(connection, call)
+            begun(stream)
 
-        return self._stream(await self._post("/v1/completions", body, sent), call)
+        await self._post("/v1/completions", body, sent)
+        assert stream is not None
+        return stream
 
     def _stream(self, connection: Connection, call: GenerationCall) -> OpenAiStream:
         checked = self._dialect.names_model and call.served_as is not None

@@ -3,7 +3,7 @@
 A server's flavour is one of its features; without one it is held to OpenAI's published words.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import orjson
@@ -140,35 +140,46 @@ def request_of(call: GenerationCall, address: BackendAddress, dialect: Dialect) 
         "stream_options": usage,
         "temperature": 0.0 if greedy else call.temperature,
     }
-    optional: Words = {
-        "top_p": call.top_p if not greedy and call.top_p < 1 else None,
-        "frequency_penalty": call.frequency_penalty or None,
-        # Not every server takes a negative seed.
-        "seed": None if call.seed is None else call.seed % _SEEDS,
-        "stop": list(call.stop) or None,
-        "logprobs": max(1, call.top_logprobs) if call.logprobs else None,
-        "cache_salt": call.cache_salt,
-    }
-    request.update((name, value) for name, value in optional.items() if value is not None)
-    request.update(_worded(call, dialect))
+    request.update(_steering(call, greedy=greedy))
+    for name, value in _not_everywhere(call):
+        if name not in dialect.words:
+            raise Refused(f"This model server does not take {name!r}.")
+        request[dialect.words[name]] = value
     if call.json_schema is not None or call.regex is not None:
         request.update(dialect.constraint(call))
     return request
 
 
-def _worded(call: GenerationCall, dialect: Dialect) -> Words:
-    """What not every server has, in this one's words. Raises `Refused` for what it has no word for."""
-    asked: Words = {
-        "presence_penalty": call.presence_penalty or None,
-        "logit_bias": {str(one): bias for one, bias in (call.logit_bias or {}).items()} or None,
-        "repetition_penalty": call.repetition_penalty if call.repetition_penalty != 1 else None,
-        "top_k": call.top_k or None,
-        "typical_p": call.typical_p if call.typical_p < 1 else None,
-        "truncate": call.truncate,
-        "watermark": call.watermark or None,
-    }
-    asked = {name: value for name, value in asked.items() if value is not None}
-    for name in asked:
-        if name not in dialect.words:
-            raise Refused(f"This model server does not take {name!r}.")
-    return {dialect.words[name]: value for name, value in asked.items()}
+def _steering(call: GenerationCall, *, greedy: bool) -> Iterator[tuple[str, object]]:
+    """What every server has words for, as far as it is asked for."""
+    if not greedy and call.top_p < 1:
+        yield "top_p", call.top_p
+    if call.frequency_penalty:
+        yield "frequency_penalty", call.frequency_penalty
+    if call.seed is not None:
+        # Not every server takes a negative seed.
+        yield "seed", call.seed % _SEEDS
+    if call.stop:
+        yield "stop", call.stop
+    if call.logprobs:
+        yield "logprobs", max(1, call.top_logprobs)
+    if call.cache_salt is not None:
+        yield "cache_salt", call.cache_salt
+
+
+def _not_everywhere(call: GenerationCall) -> Iterator[tuple[str, object]]:
+    """What is asked for that not every server has."""
+    if call.presence_penalty:
+        yield "presence_penalty", call.presence_penalty
+    if call.logit_bias:
+        yield "logit_bias", {str(one): bias for one, bias in call.logit_bias.items()}
+    if call.repetition_penalty != 1:
+        yield "repetition_penalty", call.repetition_penalty
+    if call.top_k:
+        yield "top_k", call.top_k
+    if call.typical_p < 1:
+        yield "typical_p", call.typical_p
+    if call.truncate is not None:
+        yield "truncate", call.truncate
+    if call.watermark:
+        yield "watermark", True

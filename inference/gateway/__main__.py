@@ -13,6 +13,7 @@ import uvicorn
 from inference.gateway.application import Gateway
 from inference.gateway.contract import GatewayConfig
 from inference.gateway.http import Receive, Scope, Send
+from kernel import heap
 from kernel.addresses import Network, network
 from kernel.connections import BoundedHeads
 
@@ -86,8 +87,10 @@ def main() -> None:
         logger_factory=structlog.BytesLoggerFactory(sys.stdout.buffer),
         cache_logger_on_first_use=True,
     )
+    gateway = Standalone(Gateway(config_from_environment()))
+    heap.settle()
     uvicorn.run(
-        Standalone(Gateway(config_from_environment())),
+        gateway,
         host=options.host,
         port=options.port,
         http=BoundedHeads,

@@ -6,10 +6,10 @@ under its share of the limits.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import structlog
@@ -24,23 +24,25 @@ from inference.gateway.bounds import (
     SPEND_PER_MONTH,
     Bound,
     PricesEntry,
-    bounds_met,
     period_of,
 )
 from inference.gateway.contract import Principal
 from inference.gateway.entries import Deployment
+from inference.gateway.link import Link, Unreachable, Word
 from inference.gateway.memory import Memory
 from inference.gateway.refusals import headers_of, refusal
-from inference.gateway.scripts import Scripts, Unreachable
 from inference.gateway.snapshot import Snapshot
 from inference.gateway.workers import end
 
 SLOT_SECONDS = 60
 _RENEW_SECONDS = 15.0
 _REST_SECONDS = 1.0
-_SETTLE_SECONDS = 5.0
 _PROCESSES = "lw:gateway:processes"
 _FOLDER = Path(__file__).parent
+SCRIPTS = {
+    "admit": (_FOLDER / "admission.lua").read_text(),
+    "settle": (_FOLDER / "settlement.lua").read_text(),
+}
 _AWAY = (RedisError, OSError, TimeoutError)
 _NO_PRICES = PricesEntry({})
 
@@ -58,24 +60,15 @@ class Need:
     count: Callable[[], Awaitable[int]] | None
 
 
-@dataclass(frozen=True)
-class Wish:
-    """What a request wants of one counter."""
+class Wish(NamedTuple):
+    """What a request wants of one counter. `kind`: how Valkey counts it; `slots`: what is reserved of it."""
 
     bound: Bound
+    kind: str
     key: str
+    slots: str
     amount: int
     seed: int
-
-    @property
-    def kind(self) -> str:
-        """How Valkey counts it."""
-        return "window" if self.bound.kind in BY_WINDOW else "slots"
-
-    @property
-    def keys(self) -> tuple[str, str]:
-        """The counter and what is reserved of it."""
-        return self.key, self.key if self.kind == "window" else f"{self.key}:slots"
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,16 +95,10 @@ class Reservation:
 class Admission:
     """Admits requests of every surface of one process."""
 
-    def __init__(self, valkey: Redis, snapshot: Snapshot) -> None:
-        self._valkey, self._snapshot = valkey, snapshot
-        self._scripts = Scripts(
-            valkey,
-            admit=(_FOLDER / "admission.lua").read_text(),
-            settle=(_FOLDER / "settlement.lua").read_text(),
-        )
+    def __init__(self, valkey: Redis, link: Link, snapshot: Snapshot) -> None:
+        self._valkey, self._link, self._snapshot = valkey, link, snapshot
         self._memory = Memory()
         self._held: set[Reservation] = set()
-        self._settling: set[asyncio.Task[None]] = set()
         self._away_until = float("-inf")
         self._processes = 1
         self._name = uuid4().hex
@@ -119,15 +106,11 @@ class Admission:
 
     async def start(self) -> None:
         """Begin to renew what is held, and to count the processes that share the limits."""
-        await self._scripts.start()
         self._upkeep = asyncio.create_task(self._tend_forever(), name="gateway-admission")
 
     async def stop(self) -> None:
-        """Settle what waits."""
+        """End. What was settled is on its way."""
         await end([self._upkeep])
-        if self._settling:
-            await asyncio.wait(self._settling, timeout=_SETTLE_SECONDS)
-        await self._scripts.stop()
 
     async def admit(self, principal: Principal, need: Need) -> Reservation | None:
         """Reserve what the request may use; None where no limit applies.
@@ -137,7 +120,7 @@ class Admission:
         entry = await self._snapshot.limits(principal.organization_id)
         if entry is None:
             return None
-        bounds = _by_counter(bounds_met(entry, principal, need.deployment.alias))
+        bounds = entry.met(principal, need.deployment.alias)
         if not bounds:
             return None
         prices = _NO_PRICES
@@ -171,16 +154,19 @@ class Admission:
         real = [_real(wish, held, prompt_tokens, answer_tokens) for wish in held.wishes]
         for wish, amount in zip(held.wishes, real, strict=True):
             self._memory.settle(wish.key, wish.bound.kind, wish.amount, amount)
-        self._adopt(self._write_settlement(held, real))
+        arguments: list[Word] = [held.need.request_id.hex, held.admitted_at]
+        for wish, amount in zip(held.wishes, real, strict=True):
+            arguments += (wish.kind, wish.amount, amount)
+        self._link.run("settle", _keys(held.wishes), arguments).add_done_callback(_settled)
 
     async def _ask(self, need: Need, wishes: tuple[Wish, ...]) -> list[int]:
         """Valkey's answer, or this process's own in the same form."""
         if time.monotonic() >= self._away_until:
-            arguments: list[Any] = [need.request_id.hex, SLOT_SECONDS]
+            arguments: list[Word] = [need.request_id.hex, SLOT_SECONDS]
             for wish in wishes:
-                arguments += [wish.kind, wish.bound.value, wish.amount, wish.seed]
+                arguments += (wish.kind, wish.bound.value, wish.amount, wish.seed)
             try:
-                answer = [int(one) for one in await self._scripts.run("admit", _keys(wishes), arguments)]
+                answer: list[int] = await self._link.run("admit", _keys(wishes), arguments)
             except Unreachable as fault:
                 self._away_until = time.monotonic() + _REST_SECONDS
                 log.warning("admission_unreachable", error=str(fault))
@@ -193,21 +179,6 @@ class Admission:
             return [0, int(time.time()), refused[0] + 1, refused[1], 1000]
         self._memory.note(wishes)
         return [1, int(time.time()), *(wish.amount for wish in wishes)]
-
-    def _adopt(self, settling: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(settling, name="gateway-settlement")
-        self._settling.add(task)
-        task.add_done_callback(self._settling.discard)
-
-    async def _write_settlement(self, held: Reservation, real: list[int]) -> None:
-        arguments: list[Any] = [held.need.request_id.hex, held.admitted_at]
-        for wish, amount in zip(held.wishes, real, strict=True):
-            arguments += [wish.kind, wish.amount, amount]
-        try:
-            await self._scripts.run("settle", _keys(held.wishes), arguments)
-        except Unreachable as fault:
-            # The slots expire by themselves, and the database's figures make good what is missing.
-            log.warning("settlement_lost", error=str(fault))
 
     async def _tend_forever(self) -> None:
         while True:
@@ -226,7 +197,7 @@ class Admission:
         for held in self._held:
             for wish in held.wishes:
                 if wish.kind == "slots":
-                    slots = wish.keys[1]
+                    slots = wish.slots
                     member = f"{held.need.request_id.hex}:{wish.amount}"
                     pipeline.zadd(slots, {member: (now + SLOT_SECONDS) * 1000}, xx=True)
                     pipeline.expire(slots, SLOT_SECONDS * 4)
@@ -235,27 +206,27 @@ class Admission:
         self._processes = max(1, int(answers[2]))
 
 
+def _settled(answer: "asyncio.Future[Any]") -> None:
+    fault = answer.exception()
+    if fault is not None:
+        # The slots expire by themselves, and the database's figures make good what is missing.
+        log.warning("settlement_lost", error=str(fault))
+
+
 _COUNTED_BY_ONE = frozenset({REQUESTS_PER_MINUTE, CONCURRENT_STREAMS})
 
 
-def _by_counter(bounds: Any) -> list[Bound]:
-    """The strictest bound of each counter."""
-    found: dict[str, Bound] = {}
-    for bound in bounds:
-        held = found.get(bound.name)
-        if held is None or bound.value < held.value:
-            found[bound.name] = bound
-    return list(found.values())
-
-
-def _wishes(organization_id: str, bounds: list[Bound], need: Need, prices: PricesEntry) -> tuple[Wish, ...]:
+def _wishes(
+    organization_id: str, bounds: tuple[Bound, ...], need: Need, prices: PricesEntry
+) -> tuple[Wish, ...]:
     wishes = []
     for bound in bounds:
         period = period_of(bound.kind)
         # One hash slot for all counters of an organization, so that one script may touch them.
-        name = f"lw:limit:{{{organization_id}}}:{bound.name}" + (f":{period}" if period else "")
+        key = f"lw:limit:{{{organization_id}}}:{bound.name}" + (f":{period}" if period else "")
+        kind, slots = ("window", key) if bound.kind in BY_WINDOW else ("slots", f"{key}:slots")
         amount = _amount(bound.kind, need.deployment, prices, need.prompt_bound, need.answer_tokens)
-        wishes.append(Wish(bound, name, amount, bound.used if bound.period == period else 0))
+        wishes.append(Wish(bound, kind, key, slots, amount, bound.used if bound.period == period else 0))
     return tuple(wishes)
 
 
@@ -284,4 +255,4 @@ async def _counted(need: Need) -> Need:
 
 
 def _keys(wishes: tuple[Wish, ...]) -> list[str]:
-    return [key for wish in wishes for key in wish.keys]
+    return [key for wish in wishes for key in (wish.key, wish.slots)]

@@ -11,9 +11,10 @@ from redis.backoff import NoBackoff
 from inference.backends.directory import BackendDirectory
 from inference.backends.interface import Timeouts
 from inference.gateway import models
-from inference.gateway.admission import Admission
+from inference.gateway.admission import SCRIPTS, Admission
 from inference.gateway.authentication import Authenticator
 from inference.gateway.cache.answers import AnswerCache
+from inference.gateway.cache.store import SCRIPTS as CACHE_SCRIPTS
 from inference.gateway.completion import Completer
 from inference.gateway.contract import GatewayConfig, GenerationEvent, GenerationRequest, Principal
 from inference.gateway.faults import GatewayFault, MethodNotAllowed, UnknownRoute
@@ -21,6 +22,7 @@ from inference.gateway.forwarding import embeddings, images, moderations
 from inference.gateway.forwarding.errand import Errand
 from inference.gateway.forwarding.surface import ForwardedSurface, Forwarder
 from inference.gateway.http import ClientLeft, Exchange, Receive, Scope, Send
+from inference.gateway.link import Link
 from inference.gateway.metering import Meter
 from inference.gateway.native import PREFIX as NATIVE_PREFIX
 from inference.gateway.native import NativeSurface
@@ -86,6 +88,9 @@ class Gateway:
             socket_connect_timeout=config.valkey_timeout_seconds,
             retry=Retry(NoBackoff(), 0),
         )
+        self._link = Link(
+            config.valkey_url, timeout_seconds=config.valkey_timeout_seconds, scripts=SCRIPTS | CACHE_SCRIPTS
+        )
         self._directory = BackendDirectory(key=config.pod_key, timeouts=timeouts)
         self._snapshot = Snapshot(
             self._valkey,
@@ -93,9 +98,11 @@ class Gateway:
             max_age_seconds=config.snapshot_max_age_seconds,
             outage_seconds=config.snapshot_outage_seconds,
         )
-        self._meter = Meter(self._valkey, Spool(config.spool_dir, max_bytes=config.max_spool_bytes))
-        self._admission = Admission(self._valkey, self._snapshot)
-        self._cache = AnswerCache(config, valkey=self._valkey, snapshot=self._snapshot)
+        self._meter = Meter(
+            self._valkey, self._link, Spool(config.spool_dir, max_bytes=config.max_spool_bytes)
+        )
+        self._admission = Admission(self._valkey, self._link, self._snapshot)
+        self._cache = AnswerCache(config, link=self._link, snapshot=self._snapshot)
         self._fleet = Fleet(config, self._directory, self._valkey)
         self._completer = Completer(
             config,
@@ -156,7 +163,6 @@ class Gateway:
         await self._snapshot.start()
         await self._meter.start()
         await self._admission.start()
-        await self._cache.start()
         await self._fleet.start()
 
     async def stop(self) -> None:
@@ -167,6 +173,7 @@ class Gateway:
         await self._cache.stop()
         await self._snapshot.stop()
         await self._directory.aclose()
+        await self._link.aclose()
         await self._valkey.aclose()
 
     @property

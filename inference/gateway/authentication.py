@@ -3,6 +3,7 @@
 import hmac
 import time
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from inference.gateway.contract import Principal
 from inference.gateway.entries import KeyEntry, Refusal
@@ -14,7 +15,7 @@ from inference.gateway.faults import (
     PermissionMissing,
     Refused,
 )
-from inference.gateway.http import Exchange
+from inference.gateway.http import Exchange, Headers
 from inference.gateway.ids import rendered
 from inference.gateway.snapshot import Snapshot
 from kernel.addresses import Network, client_address, is_within
@@ -56,7 +57,7 @@ class Authenticator:
         project_id = _chosen(entry, headers.get(b"openai-project"))
         project = await self._snapshot.project(project_id)
         refuse(entry.refusal or (project.refusal if project else None))
-        return entry.principal(project_id)
+        return entry.principals[project_id]
 
     def _check_address(self, entry: KeyEntry, exchange: Exchange) -> None:
         if not entry.networks:
@@ -97,14 +98,19 @@ def _secret(headers: Mapping[bytes, bytes]) -> bytes:
 async def identified(exchange: Exchange, authenticator: Authenticator) -> Principal:
     """Who asks, told in the answer's headers and in the log. Raises what `Authenticator.principal` raises."""
     principal = await authenticator.principal(exchange)
-    exchange.extra_headers += [
-        (b"openai-organization", rendered("org-", principal.organization_id).encode()),
-        (b"openai-project", rendered("proj_", principal.project_id).encode()),
-    ]
+    exchange.extra_headers += _headers_of(principal.organization_id, principal.project_id)
     exchange.facts.update(
         organization_id=principal.organization_id, project_id=principal.project_id, key_id=principal.key_id
     )
     return principal
+
+
+@lru_cache(maxsize=4096)
+def _headers_of(organization_id: str, project_id: str) -> Headers:
+    return [
+        (b"openai-organization", rendered("org-", organization_id).encode()),
+        (b"openai-project", rendered("proj_", project_id).encode()),
+    ]
 
 
 def must(principal: Principal, permission: str) -> None:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property, lru_cache
 from typing import Any
 
 from inference.gateway.contract import Principal
@@ -17,6 +18,8 @@ KINDS = frozenset(
     {REQUESTS_PER_MINUTE, TOKENS_PER_MINUTE, TOKENS_PER_DAY, CONCURRENT_STREAMS, SPEND_PER_MONTH}
 )
 BY_WINDOW = frozenset({REQUESTS_PER_MINUTE, TOKENS_PER_MINUTE})
+_REMEMBERED = 4096
+_DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Bound:
     period: str = ""
     used: int = 0
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The counter's name: two bounds on the same subject and kind look at one counter."""
         return ":".join(part for part in (self.kind, self.scope, self.subject_id, self.model) if part)
@@ -44,6 +47,19 @@ class LimitsEntry:
     organization_id: str
     bounds: tuple[Bound, ...]
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    _met: dict[tuple[str, ...], tuple[Bound, ...]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def met(self, principal: Principal, model: str) -> tuple[Bound, ...]:
+        """The limits that a request meets, the organization's first: of each counter the strictest."""
+        asked = (principal.project_id, principal.key_id or "", person_of(principal), model)
+        found = self._met.get(asked)
+        if found is None:
+            if len(self._met) >= _REMEMBERED:
+                self._met.clear()
+            found = self._met[asked] = tuple(_by_counter(bounds_met(self, principal, model)))
+        return found
 
 
 @dataclass(frozen=True)
@@ -88,7 +104,7 @@ def read_prices(document: dict[str, Any]) -> PricesEntry:
 
 def bounds_met(entry: LimitsEntry, principal: Principal, model: str) -> Iterator[Bound]:
     """The limits that apply to a request, the organization's first."""
-    person = principal.user_id or principal.maker_id or ""
+    person = person_of(principal)
     named = {
         "organization": ("",),
         "project": (principal.project_id,),
@@ -105,12 +121,32 @@ def bounds_met(entry: LimitsEntry, principal: Principal, model: str) -> Iterator
             yield bound
 
 
+def person_of(principal: Principal) -> str:
+    """The member as whose the request counts; empty for none."""
+    return principal.user_id or principal.maker_id or ""
+
+
+def _by_counter(bounds: Iterator[Bound]) -> list[Bound]:
+    """The strictest bound of each counter."""
+    found: dict[str, Bound] = {}
+    for bound in bounds:
+        held = found.get(bound.name)
+        if held is None or bound.value < held.value:
+            found[bound.name] = bound
+    return list(found.values())
+
+
 def period_of(kind: str, at: float | None = None) -> str:
     """The first day of the calendar period in which a moment (now unless told) lies; empty for the others."""
-    day = datetime.fromtimestamp(time.time() if at is None else at, UTC).date()
-    if kind == SPEND_PER_MONTH:
-        return day.replace(day=1).isoformat()
-    return day.isoformat() if kind == TOKENS_PER_DAY else ""
+    if kind not in (SPEND_PER_MONTH, TOKENS_PER_DAY):
+        return ""
+    return _period(kind, int((time.time() if at is None else at) // _DAY_SECONDS))
+
+
+@lru_cache(maxsize=16)
+def _period(kind: str, day_number: int) -> str:
+    day = datetime.fromtimestamp(day_number * _DAY_SECONDS, UTC).date()
+    return (day.replace(day=1) if kind == SPEND_PER_MONTH else day).isoformat()
 
 
 def seconds_to_reset(kind: str) -> float:

@@ -39,7 +39,7 @@ from inference.gateway.metering import Meter
 from inference.gateway.plans import Plan
 from inference.gateway.policy.applying import governed
 from inference.gateway.policy.notes import GuardNotes, notes_for
-from inference.gateway.prompts import calls_of, fitted, prompt_bound
+from inference.gateway.prompts import calls_of, fitted, prompt_bound, surely_fits
 from inference.gateway.routing.dispatch import Dispatcher
 from inference.gateway.snapshot import Snapshot
 from inference.gateway.translation import gateway_fault
@@ -50,6 +50,8 @@ log = structlog.get_logger("inference.gateway")
 # Characters of a prompt: some 10 ms of guardrails.
 _LOOKED_THROUGH_AT_ONCE = 10_000
 _SALT_LABEL = b"prefix cache of "
+_NOT_COUNTED = (None,)
+Calls = tuple[GenerationCall, ...]
 
 
 class Completer:
@@ -97,23 +99,23 @@ class Completer:
         deployment = await self.usable(principal, request.model)
         notes = notes_for(deployment.policy)
         request = await self._governed(request, deployment, notes)
-        wished = tuple(self._salted(call, deployment, principal) for call in calls_of(request, deployment))
-        try:
-            fits = await self._fitted(wished, deployment, request.subject)
-        except BackendFault as fault:
-            raise gateway_fault(fault, request.subject) from fault
-        plan = Plan(
-            request_id=request_id or uuid7(),
+        calls, prompt_tokens = await self._fitted(
+            self._salted(calls_of(request, deployment), deployment, principal), deployment, request
+        )
+        request_id = request_id or uuid7()
+        need = self._need(request_id, request, deployment, calls, prompt_tokens)
+        # Last, so that nothing is reserved for what is refused for another reason.
+        reservation = await self._admission.admit(principal, need)
+        return Plan(
+            request_id=request_id,
             principal=principal,
             request=request,
             deployment=deployment,
-            calls=tuple(call for call, _ in fits),
-            prompt_tokens=tuple(tokens for _, tokens in fits),
+            calls=calls,
+            prompt_tokens=prompt_tokens,
+            reservation=reservation,
             guardrails=notes,
         )
-        # Last, so that nothing is reserved for what is refused for another reason.
-        reservation = await self._admission.admit(principal, self._need(plan))
-        return plan if reservation is None else replace(plan, reservation=reservation)
 
     @staticmethod
     async def _governed(
@@ -151,20 +153,27 @@ class Completer:
             self._running -= requests
 
     async def _fitted(
-        self, wished: tuple[GenerationCall, ...], deployment: Deployment, subject: str
-    ) -> list[tuple[GenerationCall, int | None]]:
-        if len(wished) == 1:
-            return [await fitted(wished[0], deployment, self._dispatcher, subject)]
-        return await asyncio.gather(*(fitted(call, deployment, self._dispatcher, subject) for call in wished))
+        self, wished: Calls, deployment: Deployment, request: GenerationRequest
+    ) -> tuple[Calls, tuple[int | None, ...]]:
+        """The calls that fit, and of each prompt the length where it had to be counted."""
+        if len(wished) == 1 and surely_fits(wished[0], deployment):
+            return wished, _NOT_COUNTED
+        try:
+            fits = await asyncio.gather(
+                *(fitted(call, deployment, self._dispatcher, request) for call in wished)
+            )
+        except BackendFault as fault:
+            raise gateway_fault(fault, request.subject) from fault
+        return tuple(call for call, _ in fits), tuple(tokens for _, tokens in fits)
 
-    def _salted(self, call: GenerationCall, deployment: Deployment, principal: Principal) -> GenerationCall:
+    def _salted(self, calls: Calls, deployment: Deployment, principal: Principal) -> Calls:
         """With the organization's salt, where servers keep their prefix caches apart by one."""
         if "cache_salt" not in deployment.features:
-            return call
+            return calls
         salt = hmac.digest(
             self._config.api_key_pepper, _SALT_LABEL + principal.organization_id.encode(), "sha256"
         )
-        return replace(call, cache_salt=salt.hex())
+        return tuple(replace(call, cache_salt=salt.hex()) for call in calls)
 
     async def tokens(self, principal: Principal, deployment: Deployment, text: str) -> list[TokenPlace]:
         """The tokens of a text as the deployment reads it. It counts as a request that uses none.
@@ -192,24 +201,31 @@ class Completer:
         if not await self._dispatcher.healthy(deployment):
             raise ModelUnreachable("The model cannot be reached at the moment.", retry_after_seconds=2)
 
-    def _need(self, plan: Plan) -> Need:
+    def _need(
+        self,
+        request_id: UUID,
+        request: GenerationRequest,
+        deployment: Deployment,
+        calls: Calls,
+        prompt_tokens: tuple[int | None, ...],
+    ) -> Need:
         """What the request may use at most: each prompt once, and every answer in full."""
-        prompts = list(zip(plan.calls, plan.prompt_tokens, strict=True))
+        prompts = list(zip(calls, prompt_tokens, strict=True))
 
         async def count() -> int:
             return sum(
                 [
-                    await self._dispatcher.count_tokens(plan.deployment, call) if known is None else known
+                    await self._dispatcher.count_tokens(deployment, call) if known is None else known
                     for call, known in prompts
                 ]
             )
 
         return Need(
-            request_id=plan.request_id,
-            deployment=plan.deployment,
-            prompt_bound=sum(prompt_bound(call) if known is None else known for call, known in prompts),
-            answer_tokens=sum(call.max_new_tokens for call in plan.calls) * plan.request.candidates,
-            count=count if None in plan.prompt_tokens else None,
+            request_id=request_id,
+            deployment=deployment,
+            prompt_bound=sum([prompt_bound(call) if known is None else known for call, known in prompts]),
+            answer_tokens=sum([call.max_new_tokens for call in calls]) * request.candidates,
+            count=count if None in prompt_tokens else None,
         )
 
     async def run(self, plan: Plan) -> AsyncGenerator[GenerationEvent, None]:
@@ -222,30 +238,31 @@ class Completer:
             [Generation(plan, index, ledger, self._dispatcher, self._cache) for index in range(plan.answers)]
         )
         status: Status = "cancelled"
-        with self.counted(plan.answers):
-            events = choices.events()
+        self._running += plan.answers
+        events = choices.events()
+        try:
+            async for event in events:
+                yield event
+            ledger.prompt_tokens = choices.prompt_tokens
+            if ledger.prompt_tokens is None:
+                ledger.prompt_tokens = await self._count_late(plan, choices)
+            safe = ledger.settle(str(plan.request_id), "completed", choices.reason)
+            if safe is not None:
+                await self._meter.wait_until_safe(safe)
+            yield Finished(choices.reason, ledger.usage)
+        except BackendFault as fault:
+            status = "failed"
+            raise gateway_fault(fault, plan.request.subject) from fault
+        except Exception:
+            status = "failed"
+            raise
+        finally:
             try:
-                async for event in events:
-                    yield event
-                ledger.prompt_tokens = choices.prompt_tokens
-                if ledger.prompt_tokens is None:
-                    ledger.prompt_tokens = await self._count_late(plan, choices)
-                safe = ledger.settle(str(plan.request_id), "completed", choices.reason)
-                if safe is not None:
-                    await self._meter.wait_until_safe(safe)
-                yield Finished(choices.reason, ledger.usage)
-            except BackendFault as fault:
-                status = "failed"
-                raise gateway_fault(fault, plan.request.subject) from fault
-            except Exception:
-                status = "failed"
-                raise
+                # First, so that nobody else reads what is counted now.
+                await events.aclose()
             finally:
-                try:
-                    # First, so that nobody else reads what is counted now.
-                    await events.aclose()
-                finally:
-                    self._end(plan, choices, ledger, status)
+                self._running -= plan.answers
+                self._end(plan, choices, ledger, status)
 
     @staticmethod
     async def _count_late(plan: Plan, choices: Choices) -> int | None:

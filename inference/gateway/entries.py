@@ -65,17 +65,21 @@ class KeyEntry:
     refusal: Refusal | None
     maker_id: str | None = None
 
-    def principal(self, project_id: str) -> Principal:
-        """The key as the one who asks, in one of its projects."""
-        return Principal(
-            organization_id=self.organization_id,
-            project_id=project_id,
-            key_id=self.key_id,
-            user_id=None,
-            permissions=self.projects[project_id],
-            models=self.models,
-            maker_id=self.maker_id,
-        )
+    @cached_property
+    def principals(self) -> Mapping[str, Principal]:
+        """The key as the one who asks, in each of its projects."""
+        return {
+            project_id: Principal(
+                organization_id=self.organization_id,
+                project_id=project_id,
+                key_id=self.key_id,
+                user_id=None,
+                permissions=permissions,
+                models=self.models,
+                maker_id=self.maker_id,
+            )
+            for project_id, permissions in self.projects.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,7 @@ class Deployment:
         """What every one of its servers can: any of them may get the request."""
         return frozenset.intersection(*(abilities_of(one) for one in self.backends))
 
-    @property
+    @cached_property
     def served_as(self) -> str:
         """The name under which the pod must say that it answered."""
         return self.adapter_id or f"base-{self.digest}"

@@ -29,6 +29,7 @@ KEEP_ALIVE = b": keep-alive\n\n"
 _VERSION = (b"openai-version", b"2020-10-01")
 _CONTROL = bytes([*range(0x20), 0x7F])
 _MAX_CLIENT_REQUEST_ID = 512
+_UNWATCHED_SECONDS = 0.02
 _JSON = (b"content-type", b"application/json")
 _EVENTS: Headers = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -207,22 +208,28 @@ class Exchange:
 class Attended:
     """A block that is left with `ClientLeft` once the client is gone, and with `TimeoutError` at a deadline.
 
-    `done()` ends the watch before the last byte is sent, after which a disconnect is the normal end.
+    `done()` ends the watch before the last byte is sent, after which a disconnect is the normal end. The
+    watch begins after a moment, within which answers that cost nothing are there.
     """
 
     def __init__(self, exchange: Exchange, *, deadline_seconds: float) -> None:
         self._exchange, self._deadline_seconds = exchange, deadline_seconds
         self._cause: type[Exception] | None = None
+        self._watcher: asyncio.Task[None] | None = None
         self._over = False
 
     async def __aenter__(self) -> Self:
         task = asyncio.current_task()
         assert task is not None
         self._task = task
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(self._deadline_seconds, self._interrupt, TimeoutError)
-        self._watcher = loop.create_task(self._watch())
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(_UNWATCHED_SECONDS, self._begin_to_watch)
         return self
+
+    def _begin_to_watch(self) -> None:
+        rest = self._deadline_seconds - _UNWATCHED_SECONDS
+        self._timer = self._loop.call_later(rest, self._interrupt, TimeoutError)
+        self._watcher = self._loop.create_task(self._watch())
 
     async def _watch(self) -> None:
         await self._exchange.wait_until_left()
@@ -240,6 +247,7 @@ class Attended:
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._over = True
         self._timer.cancel()
-        self._watcher.cancel()
+        if self._watcher is not None:
+            self._watcher.cancel()
         if self._cause is not None and self._task.uncancel() == 0 and kind is asyncio.CancelledError:
             raise self._cause

@@ -139,10 +139,9 @@ def _closest_limit(reservation: Reservation | None) -> str | None:
     """The limit of which the least share was left when the request was admitted, and for whom it is."""
     if reservation is None:
         return None
-    shares = (
-        (told / wish.bound.value, wish.bound)
-        for wish, told in zip(reservation.wishes, reservation.told, strict=True)
-        if wish.bound.value
-    )
-    _, bound = max(shares, key=lambda one: one[0], default=(0.0, None))
-    return f"{bound.kind} of the {bound.scope}" if bound is not None else None
+    closest, most = None, -1.0
+    for wish, told in zip(reservation.wishes, reservation.told, strict=True):
+        bound = wish.bound
+        if bound.value and (share := told / bound.value) > most:
+            closest, most = bound, share
+    return f"{closest.kind} of the {closest.scope}" if closest is not None else None

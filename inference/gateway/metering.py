@@ -5,6 +5,7 @@ id is unique, and whoever reads the stream keeps the first.
 """
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import Coroutine
@@ -14,6 +15,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
+from inference.gateway.link import Link, Unreachable
 from inference.gateway.spool import Spool, SpoolFull
 from inference.gateway.usage import UsageRecord
 from inference.gateway.workers import end
@@ -32,8 +34,11 @@ log = structlog.get_logger("inference.gateway")
 class Meter:
     """Takes usage records at any time and sees them to safety in the background."""
 
-    def __init__(self, valkey: Redis, spool: Spool) -> None:
-        self._valkey, self._spool = valkey, spool
+    def __init__(self, valkey: Redis, link: Link, spool: Spool) -> None:
+        self._valkey, self._link, self._spool = valkey, link, spool
+        # Sent and not yet answered.
+        self._on_the_way: set[asyncio.Future[Any]] = set()
+        # What could not be sent at once.
         self._waiting: deque[tuple[bytes, asyncio.Future[None]]] = deque()
         self._arrived = asyncio.Event()
         self._spooling = asyncio.Lock()
@@ -53,6 +58,8 @@ class Meter:
         """See what waits to safety, then end."""
         if self._settling:
             await asyncio.wait(self._settling, timeout=_SETTLE_SECONDS)
+        if self._on_the_way:
+            await asyncio.wait(self._on_the_way, timeout=_SETTLE_SECONDS)
         await end(self._workers)
         while self._waiting and await self._write_batch():
             pass
@@ -63,14 +70,41 @@ class Meter:
     @property
     def accepting(self) -> bool:
         """Whether usage can be recorded at all; if not, no tokens may be given out."""
-        return not self._spool_full and len(self._waiting) < _MAX_WAITING
+        return not self._spool_full and len(self._waiting) + len(self._on_the_way) < _MAX_WAITING
 
     def record(self, usage: UsageRecord) -> asyncio.Future[None]:
         """Take a record. The future is done once the record is in Valkey or on disk."""
         safe: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((usage.encoded(), safe))
-        self._arrived.set()
+        record = usage.encoded()
+        if self._waiting or time.monotonic() < self._valkey_down_until:
+            self._wait(record, safe)
+        else:
+            answer = self._add(record)
+            self._on_the_way.add(answer)
+            answer.add_done_callback(lambda answer: self._arrived_or_waits(answer, record, safe))
         return safe
+
+    def _add(self, record: bytes) -> "asyncio.Future[Any]":
+        return self._link.ask("XADD", STREAM, "*", "record", record)
+
+    def _arrived_or_waits(
+        self, answer: "asyncio.Future[Any]", record: bytes, safe: "asyncio.Future[None]"
+    ) -> None:
+        self._on_the_way.discard(answer)
+        fault = answer.exception()
+        if fault is not None:
+            self._note_down(fault)
+            self._wait(record, safe)
+        elif not safe.done():
+            safe.set_result(None)
+
+    def _wait(self, record: bytes, safe: "asyncio.Future[None]") -> None:
+        self._waiting.append((record, safe))
+        self._arrived.set()
+
+    def _note_down(self, fault: BaseException) -> None:
+        self._valkey_down_until = time.monotonic() + _REST_SECONDS
+        log.warning("usage_stream_unreachable", error=str(fault))
 
     def adopt(self, settling: Coroutine[Any, Any, None]) -> None:
         """Run what will end in a record, apart from the request that began it."""
@@ -81,8 +115,9 @@ class Meter:
     @staticmethod
     async def wait_until_safe(safe: asyncio.Future[None]) -> None:
         """Wait for a record's future, a moment only: the record is kept in any case."""
-        if not safe.done():
-            await asyncio.wait([safe], timeout=_SAFE_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_SAFE_SECONDS):
+                await safe
 
     async def _write_forever(self) -> None:
         while True:
@@ -107,17 +142,12 @@ class Meter:
     async def _to_valkey(self, records: list[bytes]) -> bool:
         if time.monotonic() < self._valkey_down_until:
             return False
+        answers = [self._add(record) for record in records]
         try:
-            if len(records) == 1:
-                await self._valkey.xadd(STREAM, {"record": records[0]})
-            else:
-                pipeline = self._valkey.pipeline(transaction=False)
-                for record in records:
-                    pipeline.xadd(STREAM, {"record": record})
-                await pipeline.execute()
-        except (RedisError, OSError, TimeoutError) as error:
-            self._valkey_down_until = time.monotonic() + _REST_SECONDS
-            log.warning("usage_stream_unreachable", error=type(error).__name__)
+            for answer in answers:
+                await answer
+        except Unreachable as fault:
+            self._note_down(fault)
             return False
         return True
 

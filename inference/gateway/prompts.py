@@ -25,7 +25,7 @@ _ADDED_TOKENS = 16
 
 
 def calls_of(request: GenerationRequest, deployment: Deployment) -> tuple[GenerationCall, ...]:
-    """A call for each prompt, its `max_new_tokens` still as wished (0 when the caller wished nothing)."""
+    """A call for each prompt, its `max_new_tokens` still as wished (0 when nobody wished anything)."""
     check_features(request, deployment)
     if request.messages:
         return (_call(request, deployment, chat_prompt(request, deployment)),)
@@ -106,7 +106,7 @@ def _call(request: GenerationRequest, deployment: Deployment, prompt: str) -> Ge
     return GenerationCall(
         prompt=prompt,
         adapter_id=deployment.adapter_id,
-        max_new_tokens=request.max_tokens or 0,
+        max_new_tokens=request.max_tokens or deployment.default_max_tokens or 0,
         temperature=request.temperature,
         top_p=request.top_p,
         top_k=request.top_k,
@@ -139,27 +139,30 @@ def prompt_bound(call: GenerationCall) -> int:
     return bound if call.truncate is None else min(bound, call.truncate)
 
 
+def surely_fits(call: GenerationCall, deployment: Deployment) -> bool:
+    """Whether the prompt's bytes rule out that prompt and answer are too long together."""
+    return 0 < call.max_new_tokens <= deployment.context_tokens - prompt_bound(call)
+
+
 async def fitted(
-    call: GenerationCall, deployment: Deployment, dispatcher: Dispatcher, subject: str
+    call: GenerationCall, deployment: Deployment, dispatcher: Dispatcher, request: GenerationRequest
 ) -> tuple[GenerationCall, int | None]:
     """The call with `max_new_tokens` that fit, and the prompt's tokens if they had to be counted.
 
-    The pod is asked to count only when the prompt's bytes cannot rule out that it is too long; one that
-    cannot count judges for itself. Raises `ContextLengthExceeded` naming the `subject` (messages or prompt),
-    and `BackendFault` when counting fails.
+    The pod is asked to count only when the prompt may be too long; one that cannot count judges for itself.
+    Raises `ContextLengthExceeded` naming the request's `subject` (messages or prompt), and `BackendFault`
+    when counting fails.
     """
-    context = deployment.context_tokens
-    wished = call.max_new_tokens or deployment.default_max_tokens
-    left = context - prompt_bound(call)
-    if wished and wished <= left:
-        return call if call.max_new_tokens else replace(call, max_new_tokens=wished), None
+    if surely_fits(call, deployment):
+        return call, None
+    context, wished, asked = deployment.context_tokens, call.max_new_tokens, request.max_tokens or 0
     try:
         prompt_tokens = await dispatcher.count_tokens(deployment, call)
     except CannotCount:
-        return replace(call, max_new_tokens=wished or max(1, left)), None
+        return replace(call, max_new_tokens=wished or max(1, context - prompt_bound(call))), None
     room = context - prompt_tokens
-    if room < 1 or call.max_new_tokens > room:
-        raise too_long(context, prompt_tokens, call.max_new_tokens, subject)
+    if room < 1 or asked > room:
+        raise too_long(context, prompt_tokens, asked, request.subject)
     return replace(call, max_new_tokens=min(wished or room, room)), prompt_tokens
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
+from functools import lru_cache
 from typing import Protocol
 
 from inference.gateway.admission import Reservation
@@ -24,7 +25,7 @@ from inference.gateway.contract import (
 )
 from inference.gateway.entries import Deployment
 from inference.gateway.faults import ModelFailed, ModelTimedOut
-from inference.gateway.http import KEEP_ALIVE, Attended, Exchange
+from inference.gateway.http import KEEP_ALIVE, Attended, Exchange, Headers
 from inference.gateway.ids import rendered
 from inference.gateway.patience import patience_of
 from inference.gateway.plans import Plan
@@ -74,14 +75,19 @@ class Dialect(Protocol):
 
 def describe(exchange: Exchange, deployment: Deployment, reservation: Reservation | None) -> None:
     """Tell in the answer's headers and in the log which model answers, and what is left of the limits."""
-    model_version = rendered("mv-", deployment.model_version_id)
-    exchange.extra_headers += [
-        (b"x-loomworks-digest", deployment.digest.encode("latin-1")),
-        (b"x-loomworks-model-version", model_version.encode("latin-1")),
-    ]
+    exchange.extra_headers += _headers_of(deployment.digest, deployment.model_version_id)
     if reservation is not None:
         exchange.extra_headers += reservation.headers
     exchange.facts.update(deployment_id=deployment.deployment_id, digest=deployment.digest)
+
+
+@lru_cache(maxsize=4096)
+def _headers_of(digest: str, model_version_id: str) -> Headers:
+    model_version = rendered("mv-", model_version_id)
+    return [
+        (b"x-loomworks-digest", digest.encode("latin-1")),
+        (b"x-loomworks-model-version", model_version.encode("latin-1")),
+    ]
 
 
 class GenerationSurface:

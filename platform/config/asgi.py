@@ -18,6 +18,7 @@ from inference.chat.routing import websocket_urlpatterns  # noqa: E402
 from inference.deployments.gateways import gateway_config  # noqa: E402
 from inference.gateway.application import Gateway  # noqa: E402
 from inference.responses.keeping import DatabaseKeeper  # noqa: E402
+from kernel import heap  # noqa: E402
 from kernel.crypto import signing  # noqa: E402
 from kernel.crypto.providers.chosen import chosen  # noqa: E402
 
@@ -52,6 +53,7 @@ async def _lifespan(receive: Receive, send: Send) -> None:
         message = await receive()
         if message["type"] == "lifespan.startup":
             await gateway.start()
+            heap.settle()
             await send({"type": "lifespan.startup.complete"})
         else:
             # Answers under way are kept as far as they came, before the gateway lets go of the pod.

@@ -12,7 +12,6 @@ from functools import partial
 from typing import Any
 
 import structlog
-from redis.asyncio import Redis
 
 from inference.backends.interface import BackendStream, GenerationCall
 from inference.gateway.cache.flights import Flight, Replay
@@ -25,7 +24,7 @@ from inference.gateway.cache.sketch import Sketch
 from inference.gateway.cache.store import Store
 from inference.gateway.cache.wishes import way_of
 from inference.gateway.contract import CacheWish, GatewayConfig
-from inference.gateway.scripts import Unreachable
+from inference.gateway.link import Link, Unreachable
 from inference.gateway.snapshot import Snapshot
 from inference.gateway.usage import CacheOutcome
 
@@ -64,26 +63,21 @@ class _Case:
 
 
 class AnswerCache:
-    """Answers of one process's callers. `start` and `stop` run its connection."""
+    """Answers of one process's callers."""
 
-    def __init__(self, config: GatewayConfig, *, valkey: Redis, snapshot: Snapshot) -> None:
+    def __init__(self, config: GatewayConfig, *, link: Link, snapshot: Snapshot) -> None:
         self._lasts_seconds, self._wait_seconds = config.cache_seconds, config.cache_wait_seconds
         self._keyholder = Keyholder(snapshot, config.api_key_pepper)
-        self._store = Store(valkey, organization_bytes=config.cache_organization_bytes)
+        self._store = Store(link, organization_bytes=config.cache_organization_bytes)
         self._sketch = Sketch()
         self._hot = Hot(max_bytes=config.cache_memory_bytes, sketch=self._sketch)
         self._flights: dict[bytes, Flight] = {}
         self._keeping: set[asyncio.Task[None]] = set()
 
-    async def start(self) -> None:
-        """Begin. Works while Valkey is down, too."""
-        await self._store.start()
-
     async def stop(self) -> None:
-        """Keep what waits to be kept, then end."""
+        """Keep what waits to be kept."""
         if self._keeping:
             await asyncio.wait(self._keeping, timeout=_SETTLE_SECONDS)
-        await self._store.stop()
 
     async def open(self, organization_id: str, question: Question, wish: CacheWish, start: Start) -> Opened:
         """The kept answer, or one that is generated for another caller now, or one that `start` begins.

@@ -11,13 +11,12 @@ from typing import Any
 from uuid import uuid4
 
 import structlog
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
-from inference.gateway.scripts import Scripts, Unreachable
+from inference.gateway.link import Link, Unreachable, Word
 
 PREFIX = "lw:cache:"
 _FOLDER = Path(__file__).parent
+SCRIPTS = {name: (_FOLDER / f"{name}.lua").read_text() for name in ("fetch", "keep", "release")}
 _REST_SECONDS = 1.0
 
 log = structlog.get_logger("inference.gateway")
@@ -38,21 +37,10 @@ class Found:
 class Store:
     """The entries of all organizations, as one process reaches them."""
 
-    def __init__(self, valkey: Redis, *, organization_bytes: int) -> None:
-        self._scripts = Scripts(
-            valkey, **{name: (_FOLDER / f"{name}.lua").read_text() for name in ("fetch", "keep", "release")}
-        )
-        self._organization_bytes = organization_bytes
+    def __init__(self, link: Link, *, organization_bytes: int) -> None:
+        self._link, self._organization_bytes = link, organization_bytes
         self._name = uuid4().hex
         self._away_until = float("-inf")
-
-    async def start(self) -> None:
-        """Begin to send."""
-        await self._scripts.start()
-
-    async def stop(self) -> None:
-        """End."""
-        await self._scripts.stop()
 
     async def look(self, organization_id: str, name: bytes, *, right_seconds: float) -> Found:
         """The entry, or the right to make it for some seconds if nobody has it (0: not wanted).
@@ -67,7 +55,7 @@ class Store:
         """Keep an entry for so long, and give back the right to make it. Raises `Unreachable`."""
         prefix = f"{_root(organization_id)}:entry:"
         lasts_ms = int(seconds * 1000)
-        arguments = [self._name, name.hex(), prefix, entry, lasts_ms, self._organization_bytes]
+        arguments: list[Word] = [self._name, name.hex(), prefix, entry, lasts_ms, self._organization_bytes]
         await self._run("keep", _keys(organization_id, name), arguments)
 
     async def release(self, organization_id: str, name: bytes) -> None:
@@ -78,15 +66,15 @@ class Store:
         """Whether entries would soon have to go for new ones."""
         return used_bytes > self._organization_bytes * 3 // 4
 
-    async def _run(self, script: str, keys: list[str], arguments: list[object]) -> Any:
+    async def _run(self, script: str, keys: list[str], arguments: list[Word]) -> Any:
         if time.monotonic() < self._away_until:
             raise Unreachable
         try:
-            return await self._scripts.run(script, keys, arguments)
-        except (Unreachable, RedisError) as fault:
+            return await self._link.run(script, keys, arguments)
+        except Unreachable as fault:
             self._away_until = time.monotonic() + _REST_SECONDS
-            log.warning("cache_unreachable", error=str(fault) or type(fault).__name__)
-            raise Unreachable from fault
+            log.warning("cache_unreachable", error=str(fault))
+            raise
 
 
 def _root(organization_id: str) -> str:
