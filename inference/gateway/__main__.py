@@ -95,6 +95,7 @@ def main() -> None:
         port=options.port,
         http=BoundedHeads,
         access_log=False,
+        server_header=False,
         # It would believe the header of anybody on this machine; the gateway reads it itself.
         proxy_headers=False,
         log_level="warning",

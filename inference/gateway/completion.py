@@ -246,9 +246,9 @@ class Completer:
             ledger.prompt_tokens = choices.prompt_tokens
             if ledger.prompt_tokens is None:
                 ledger.prompt_tokens = await self._count_late(plan, choices)
-            safe = ledger.settle(str(plan.request_id), "completed", choices.reason)
+            safe = ledger.settle(plan.request_name, "completed", choices.reason)
             if safe is not None:
-                await self._meter.wait_until_safe(safe)
+                await safe
             yield Finished(choices.reason, ledger.usage)
         except BackendFault as fault:
             status = "failed"
@@ -270,7 +270,7 @@ class Completer:
             return await choices.count_prompts()
         except BackendFault as fault:
             # The answer is complete; only its price is less certain.
-            log.warning("end_not_seen", request_id=str(plan.request_id), fault=type(fault).__name__)
+            log.warning("end_not_seen", request_id=plan.request_name, fault=type(fault).__name__)
             return None
 
     @staticmethod
@@ -278,7 +278,7 @@ class Completer:
         """Leave the server alone and settle, if that was not done: the caller left, or the model failed."""
         choices.close()
         if not ledger.settled:
-            ledger.settle_partial(str(plan.request_id), status, choices)
+            ledger.settle_partial(plan.request_name, status, choices)
 
 
 def _not_ready(deployment: Deployment) -> ModelNotReady:

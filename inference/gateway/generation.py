@@ -16,7 +16,8 @@ from inference.gateway.faults import GatewayFault, UnsupportedParameter
 from inference.gateway.ledger import Ledger
 from inference.gateway.plans import Plan
 from inference.gateway.policy.guarding import TextGuard, answer_guard
-from inference.gateway.routing.dispatch import Dispatcher
+from inference.gateway.prompts import may_have, prompt_bound
+from inference.gateway.routing.dispatch import Asker, Dispatcher
 from inference.gateway.stopping import StopFilter
 from inference.gateway.tools import MARKERS
 
@@ -108,7 +109,7 @@ class Generation:
             plan.deployment,
             turn=plan.turn,
             prompt_tokens=self.prompt_tokens,
-            abandon=self._leave,
+            asker=Asker(abandon=self._leave, note=self._ledger.note_route),
             # A call that the model had begun to write would be begun anew.
             resumable=plan.request.tools is None,
         )
@@ -117,7 +118,7 @@ class Generation:
     def _started(self, opened: Opened) -> Started:
         plan = self._plan
         return Started(
-            request_id=str(plan.request_id),
+            request_id=plan.request_name,
             created=plan.created,
             model=plan.request.model,
             deployment_id=plan.deployment.deployment_id,
@@ -164,7 +165,7 @@ class Generation:
             await self.rest()
         except BackendFault as fault:
             # The answer is complete; only its price is less certain.
-            log.warning("end_not_seen", request_id=str(self._plan.request_id), fault=type(fault).__name__)
+            log.warning("end_not_seen", request_id=self._plan.request_name, fault=type(fault).__name__)
 
     def _note(self, event: Piece | End) -> None:
         """Count what has arrived before anybody is told: whoever leaves now has caused it."""
@@ -173,14 +174,26 @@ class Generation:
             self._count(event.tokens)
 
     def _count(self, tokens: int) -> None:
+        if self._counted + tokens > self._call.max_new_tokens:
+            self._disbelieve("tokens", tokens)
+            tokens = min(1, tokens)
         self._counted += tokens
         self._ledger.count(tokens)
 
     def _learn(self, end: End) -> None:
-        """The server's own counts are right where ours was a guess."""
-        self.prompt_tokens = end.prompt_tokens
-        self._ledger.correct(end.completion_tokens - self._counted)
-        self._counted = end.completion_tokens
+        """The server's own counts are right where ours was a guess, but not what cannot be."""
+        if may_have(self._call, end.prompt_tokens):
+            self.prompt_tokens = end.prompt_tokens
+        else:
+            self._disbelieve("prompt_tokens", end.prompt_tokens)
+        if 0 <= end.completion_tokens <= max(self._call.max_new_tokens, self._counted):
+            self._ledger.correct(end.completion_tokens - self._counted)
+            self._counted = end.completion_tokens
+        else:
+            self._disbelieve("completion_tokens", end.completion_tokens)
+
+    def _disbelieve(self, what: str, told: int) -> None:
+        log.warning("impossible_count", request_id=self._plan.request_name, what=what, told=told)
 
     def close(self) -> None:
         """Leave the server alone, counting what had arrived."""
@@ -205,5 +218,9 @@ class Generation:
         self.prompt_tokens = self.prompt_tokens or stream.prompt_tokens
 
     async def count_prompt(self) -> int:
-        """As the server counts it. Raises a `BackendFault`."""
-        return await self._dispatcher.count_tokens(self._plan.deployment, self._call)
+        """As the server counts it, where that can be. Raises a `BackendFault`."""
+        counted = await self._dispatcher.count_tokens(self._plan.deployment, self._call)
+        if not may_have(self._call, counted):
+            self._disbelieve("prompt_tokens", counted)
+            return min(max(counted, 0), prompt_bound(self._call))
+        return counted

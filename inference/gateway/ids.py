@@ -1,18 +1,19 @@
 """Identifiers: UUIDv7 made here, and their renderings."""
 
-import os
+import random
 import re
 import time
 from uuid import UUID
 
+_LOW_BITS = (1 << 62) - 1
 _DIGITS = re.compile(r"[0-9a-f]{32}")
 
 
 def uuid7() -> UUID:
     """A time-ordered UUID (RFC 9562): 48 bits of milliseconds, then 74 random bits."""
-    number = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
-    number = number & ~(0xF << 76) | 0x7 << 76
-    return UUID(int=number & ~(0x3 << 62) | 0x2 << 62)
+    drawn = random.getrandbits(74)
+    number = (time.time_ns() // 1_000_000) << 80 | 0x7 << 76 | (drawn >> 62) << 64
+    return UUID(int=number | 0x2 << 62 | drawn & _LOW_BITS)
 
 
 def rendered(prefix: str, identifier: str) -> str:

@@ -14,6 +14,9 @@ from inference.gateway.metering import Meter
 from inference.gateway.policy.notes import GuardNotes
 from inference.gateway.usage import CacheOutcome, Status, UsageRecord
 
+# Of the replicas that answered.
+_MOST_TOLD = 4
+
 log = structlog.get_logger("inference.gateway")
 
 
@@ -48,6 +51,7 @@ class Ledger:
         self.reservation: Reservation | None = None
         self.cache: CacheOutcome | None = None
         self.guardrails: GuardNotes | None = None
+        self._route: list[str] = []
 
     def count(self, tokens: int = 1) -> None:
         """Tokens have arrived from the model."""
@@ -62,6 +66,11 @@ class Ledger:
     def note_cache(self, outcome: CacheOutcome) -> None:
         """Where an answer came from; of several answers, a hit is only what all of them were."""
         self.cache = outcome if self.cache in (None, outcome) else "miss"
+
+    def note_route(self, replica: str) -> None:
+        """A replica answers; several do where there are several answers, or where one's server died."""
+        if replica not in self._route:
+            self._route.append(replica)
 
     @property
     def usage(self) -> Usage:
@@ -106,6 +115,7 @@ class Ledger:
             permission=f"{'key' if principal.key_id else 'role'} inference.complete",
             closest_limit=_closest_limit(self.reservation),
             cache=self.cache or "off",
+            route=",".join(self._route[:_MOST_TOLD]) or None,
             guardrail=self.guardrails.told() if self.guardrails else None,
             batch=principal.batch,
         )

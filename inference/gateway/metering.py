@@ -5,7 +5,6 @@ id is unique, and whoever reads the stream keeps the first.
 """
 
 import asyncio
-import contextlib
 import time
 from collections import deque
 from collections.abc import Coroutine
@@ -38,6 +37,8 @@ class Meter:
         self._valkey, self._link, self._spool = valkey, link, spool
         # Sent and not yet answered.
         self._on_the_way: set[asyncio.Future[Any]] = set()
+        # The futures of records, and until when they are waited for.
+        self._awaited: deque[tuple[float, asyncio.Future[None]]] = deque()
         # What could not be sent at once.
         self._waiting: deque[tuple[bytes, asyncio.Future[None]]] = deque()
         self._arrived = asyncio.Event()
@@ -73,8 +74,12 @@ class Meter:
         return not self._spool_full and len(self._waiting) + len(self._on_the_way) < _MAX_WAITING
 
     def record(self, usage: UsageRecord) -> asyncio.Future[None]:
-        """Take a record. The future is done once the record is in Valkey or on disk."""
-        safe: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Take a record. The future is done once it is in Valkey or on disk; after a moment in any case."""
+        loop = asyncio.get_running_loop()
+        safe: asyncio.Future[None] = loop.create_future()
+        if not self._awaited:
+            loop.call_later(_SAFE_SECONDS, self._let_go)
+        self._awaited.append((loop.time() + _SAFE_SECONDS, safe))
         record = usage.encoded()
         if self._waiting or time.monotonic() < self._valkey_down_until:
             self._wait(record, safe)
@@ -83,6 +88,16 @@ class Meter:
             self._on_the_way.add(answer)
             answer.add_done_callback(lambda answer: self._arrived_or_waits(answer, record, safe))
         return safe
+
+    def _let_go(self) -> None:
+        """Nobody waits longer: the record is kept all the same. One timer for all of them."""
+        loop = asyncio.get_running_loop()
+        while self._awaited and self._awaited[0][0] <= loop.time():
+            _, safe = self._awaited.popleft()
+            if not safe.done():
+                safe.set_result(None)
+        if self._awaited:
+            loop.call_at(self._awaited[0][0], self._let_go)
 
     def _add(self, record: bytes) -> "asyncio.Future[Any]":
         return self._link.ask("XADD", STREAM, "*", "record", record)
@@ -111,13 +126,6 @@ class Meter:
         task = asyncio.create_task(settling, name="gateway-settling")
         self._settling.add(task)
         task.add_done_callback(self._settling.discard)
-
-    @staticmethod
-    async def wait_until_safe(safe: asyncio.Future[None]) -> None:
-        """Wait for a record's future, a moment only: the record is kept in any case."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_SAFE_SECONDS):
-                await safe
 
     async def _write_forever(self) -> None:
         while True:

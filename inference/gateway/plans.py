@@ -1,6 +1,7 @@
 """A request that may run."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from uuid import UUID
 
 from inference.backends.interface import GenerationCall
@@ -41,6 +42,11 @@ class Plan:
         """Whose it is where servers have no room, and when it goes."""
         request = self.request
         return turn_of(self.principal, flexible=request.flexible, patience_seconds=request.patience_seconds)
+
+    @cached_property
+    def request_name(self) -> str:
+        """The id as text."""
+        return str(self.request_id)
 
     @property
     def created(self) -> int:

@@ -139,6 +139,11 @@ def prompt_bound(call: GenerationCall) -> int:
     return bound if call.truncate is None else min(bound, call.truncate)
 
 
+def may_have(call: GenerationCall, tokens: int) -> bool:
+    """Whether a count of the prompt's tokens is one that can be."""
+    return 0 < tokens <= len(call.prompt) or 0 <= tokens <= prompt_bound(call)
+
+
 def surely_fits(call: GenerationCall, deployment: Deployment) -> bool:
     """Whether the prompt's bytes rule out that prompt and answer are too long together."""
     return 0 < call.max_new_tokens <= deployment.context_tokens - prompt_bound(call)

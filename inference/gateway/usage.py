@@ -15,8 +15,8 @@ class UsageRecord:
 
     The fields with a default say why it was served as it was; None is "nothing to tell". `permission` is what
     allowed it and by what ("key inference.complete"), `closest_limit` the limit of which least was left,
-    `route` the replica that answered, `guardrail` what a guardrail did, `canary` the arm of a split. `batch`
-    marks a line of a batch.
+    `route` the replicas that answered, by hashes of their addresses, `guardrail` what a guardrail did,
+    `canary` the arm of a split. `batch` marks a line of a batch.
     """
 
     request_id: str

@@ -25,6 +25,7 @@ def running(stack: Any, *words: str) -> list[psutil.Process]:
     return [child for child in children if set(words) <= set(" ".join(child.cmdline()).split())]
 
 
+@pytest.mark.slow
 def test_a_job_survives_the_kill_of_its_worker(stack: Any, client: openai.OpenAI) -> None:
     file_id = loop.bring(client, "word_problems.jsonl", loop.sample_rows(ROWS))
     job = client.fine_tuning.jobs.create(

@@ -22,7 +22,7 @@ from inference.gateway.patience import patience_of
 from inference.gateway.plans import turn_of
 from inference.gateway.policy.applying import check_texts
 from inference.gateway.policy.notes import notes_for
-from inference.gateway.routing.dispatch import Dispatcher
+from inference.gateway.routing.dispatch import Asker, Dispatcher
 from inference.gateway.routing.turns import Turn
 from inference.gateway.surfaces import AI_GENERATED, describe
 from inference.gateway.translation import gateway_fault
@@ -93,18 +93,18 @@ class Forwarder:
 
     async def _run(self, exchange: Exchange, errand: Errand, place: _Place, ledger: Ledger) -> None:
         async with Attended(exchange, deadline_seconds=self._config.request_timeout_seconds) as attended:
-            rendered = await self._rendered(exchange, errand, place)
+            rendered = await self._rendered(exchange, errand, place, ledger)
             ledger.prompt_tokens = rendered.usage.prompt_tokens
             ledger.correct(rendered.usage.completion_tokens)
             safe = ledger.settle(str(exchange.request_id), "completed")
             if safe is not None:
-                await self._meter.wait_until_safe(safe)
+                await safe
             attended.done()
             if errand.generates:
                 exchange.extra_headers.append(AI_GENERATED)
             await exchange.answer(rendered.body)
 
-    async def _rendered(self, exchange: Exchange, errand: Errand, place: _Place) -> Rendered:
+    async def _rendered(self, exchange: Exchange, errand: Errand, place: _Place, ledger: Ledger) -> Rendered:
         deployment = place.deployment
         call = ForwardedCall(
             route=errand.route,
@@ -112,7 +112,10 @@ class Forwarder:
             adapter_id=deployment.adapter_id,
             served_as=deployment.served_as,
         )
-        answer = await self._dispatcher.forward(deployment, call, turn=place.turn, tokens=errand.most_tokens)
+        asker = Asker(note=ledger.note_route)
+        answer = await self._dispatcher.forward(
+            deployment, call, turn=place.turn, tokens=errand.most_tokens, asker=asker
+        )
         return errand.render(exchange.request_id, answer)
 
 

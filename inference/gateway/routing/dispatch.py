@@ -46,7 +46,6 @@ _MOST_PAUSE_SECONDS = 0.05
 # A server that dies takes all its answers along: more must be continued at once than is ever tried again.
 _CONTINUED_SHARE, _CONTINUED_BURST = 0.5, 256.0
 _Told = TypeVar("_Told")
-Abandon = Callable[[BackendStream], object]
 
 log = structlog.get_logger("inference.gateway")
 
@@ -54,6 +53,25 @@ log = structlog.get_logger("inference.gateway")
 def close(stream: BackendStream) -> None:
     """Abandon a stream that nobody counts."""
     stream.close()
+
+
+def unnoted(replica: str) -> None:
+    """Nobody wants to know who answers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asker:
+    """Who asks for a generation.
+
+    `abandon` gets the streams of whoever leaves while they wait: their servers may have begun. `note` is told
+    the name of each replica that answers.
+    """
+
+    abandon: Callable[[BackendStream], object] = close
+    note: Callable[[str], object] = unnoted
+
+
+NOBODY = Asker()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +94,7 @@ class _Journey:
     turn: Turn
     deadline: float
     wait_until: float
-    abandon: Abandon
+    asker: Asker
     failed: set[str] = field(default_factory=set)
 
 
@@ -111,17 +129,16 @@ class Dispatcher:
         turn: Turn,
         prompt_tokens: int | None = None,
         resumable: bool = False,
-        abandon: Abandon = close,
+        asker: Asker = NOBODY,
     ) -> BackendStream:
         """Begin a generation and wait for its first event.
 
         Raises the `BackendFault` of the last attempt, `NoTurn` where there was no room in time.
 
-        A `resumable` one goes on at another replica when its own dies, where the call allows that. Who leaves
-        while it waits `abandon`s the stream: the server may have begun.
+        A `resumable` one goes on at another replica when its own dies, where the call allows that.
         """
         self._continuations.note_request()
-        journey = self._set_out(deployment, turn, abandon)
+        journey = self._set_out(deployment, turn, asker)
         answer = await self._begun(journey, call, prompt_tokens)
         if not (resumable and len(deployment.backends) > 1 and may_continue(call)):
             return answer
@@ -153,10 +170,16 @@ class Dispatcher:
             adapter=deployment.adapter_id is not None,
             salt=call.cache_salt,
         )
-        return await self._attempted(journey, work, lambda lease: self._begin(lease, call, journey.abandon))
+        return await self._attempted(journey, work, lambda lease: self._begin(lease, call, journey))
 
     async def forward(
-        self, deployment: Deployment, call: ForwardedCall, *, turn: Turn, tokens: int
+        self,
+        deployment: Deployment,
+        call: ForwardedCall,
+        *,
+        turn: Turn,
+        tokens: int,
+        asker: Asker = NOBODY,
     ) -> ForwardedAnswer:
         """The whole answer to a call of at most so many tokens. Raises as `open` does."""
         work = Work(
@@ -166,15 +189,16 @@ class Dispatcher:
             model=deployment.served_as,
             adapter=deployment.adapter_id is not None,
         )
-        journey = self._set_out(deployment, turn)
-        return await self._attempted(journey, work, lambda lease: self._forward(lease, call))
+        journey = self._set_out(deployment, turn, asker)
+        return await self._attempted(journey, work, lambda lease: self._forward(lease, call, journey))
 
-    def _set_out(self, deployment: Deployment, turn: Turn, abandon: Abandon = close) -> _Journey:
+    def _set_out(self, deployment: Deployment, turn: Turn, asker: Asker) -> _Journey:
         self._budget.note_request()
         now, patience, room = self._clock(), self._patience, self._patience.room
         if turn.patience_seconds is not None:
             room = min(room, turn.patience_seconds)
-        return _Journey(deployment, turn, now + patience.request - patience.first_token, now + room, abandon)
+        deadline = now + patience.request - patience.first_token
+        return _Journey(deployment, turn, deadline, now + room, asker)
 
     async def _attempted(
         self, journey: _Journey, work: Work, attempt: Callable[[Lease], Awaitable[_Told]]
@@ -239,7 +263,7 @@ class Dispatcher:
                 fault = one
         raise fault
 
-    async def _begin(self, lease: Lease, call: GenerationCall, abandon: Abandon) -> Answer:
+    async def _begin(self, lease: Lease, call: GenerationCall, journey: _Journey) -> Answer:
         stream: BackendStream | None = None
         begun: list[BackendStream] = []
         try:
@@ -252,13 +276,14 @@ class Dispatcher:
             raise
         except BaseException:
             for one in begun if stream is None else [stream]:
-                abandon(one)
+                journey.asker.abandon(one)
             lease.end(Outcome.UNKNOWN)
             raise
         lease.first_token()
+        journey.asker.note(lease.replica.shared_name)
         return Answer(stream, first, lease)
 
-    async def _forward(self, lease: Lease, call: ForwardedCall) -> ForwardedAnswer:
+    async def _forward(self, lease: Lease, call: ForwardedCall, journey: _Journey) -> ForwardedAnswer:
         server = self._directory.at(lease.address)
         try:
             if not isinstance(server, Forwards):
@@ -271,6 +296,7 @@ class Dispatcher:
             lease.end(Outcome.UNKNOWN)
             raise
         lease.end(Outcome.WELL)
+        journey.asker.note(lease.replica.shared_name)
         return answer
 
     def _may_try(self, fault: BackendFault, journey: _Journey) -> bool:

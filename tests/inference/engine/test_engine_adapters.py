@@ -12,6 +12,8 @@ from tests.inference.engine.lora_maker import make_adapter, tar_of
 from tests.inference.engine.pods import RunningPod, running_pod
 from training.recipes import artifact
 
+pytestmark = pytest.mark.slow
+
 PROMPTS = ["The capital of France is", "Once upon a time", "The best way to cook rice is to"]
 
 

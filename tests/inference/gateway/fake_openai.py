@@ -65,10 +65,11 @@ class FakeOpenAi(FakeTgi):
 
     @staticmethod
     def _usage(seen: Seen, script: Script) -> dict[str, int]:
+        completion_tokens = script.completion_tokens or seen.emitted
         return {
             "prompt_tokens": script.prompt_tokens,
-            "completion_tokens": seen.emitted,
-            "total_tokens": script.prompt_tokens + seen.emitted,
+            "completion_tokens": completion_tokens,
+            "total_tokens": script.prompt_tokens + completion_tokens,
         }
 
     def _completion(self, seen: Seen, script: Script, texts: list[str], finish: str | None) -> dict[str, Any]:

@@ -14,12 +14,14 @@ from typing import Any, Self
 class Script:
     """What the next generations do. Tokens are text; an end token follows if `finish` is `eos_token`.
 
-    `tokens_per_chunk`, `usage` and `done` are heeded by the OpenAI-compatible server only.
+    `completion_tokens` is what the end tells instead of the truth. `tokens_per_chunk`, `usage` and `done` are
+    heeded by the OpenAI-compatible server only.
     """
 
     tokens: list[str] = field(default_factory=lambda: ["Hello", " wor", "ld", "!"])
     finish: str = "eos_token"
     prompt_tokens: int = 7
+    completion_tokens: int | None = None
     delay: float = 0.0
     first_delay: float = 0.0
     served_by: str | None = None
@@ -225,7 +227,7 @@ class FakeTgi:
                 event["generated_text"] = "".join(script.tokens)
                 event["details"] = {
                     "finish_reason": script.finish,
-                    "generated_tokens": len(texts),
+                    "generated_tokens": script.completion_tokens or len(texts),
                     "input_length": script.prompt_tokens,
                     "seed": None,
                 }

@@ -53,8 +53,21 @@ async def test_a_record_says_by_what_it_was_allowed(house: House) -> None:
     await house.chat()
     (record,) = await house.records(1)
     assert (record["permission"], record["cache"]) == ("key inference.complete", "off")
-    assert (record["closest_limit"], record["route"], record["guardrail"], record["canary"]) == (None,) * 4
+    assert (record["closest_limit"], record["guardrail"], record["canary"]) == (None,) * 3
     assert record["batch"] is False
+
+
+@over_both_kinds
+@pytest.mark.parametrize("stream", [False, True])
+async def test_counts_that_cannot_be_are_not_billed(house: House, stream: bool) -> None:
+    house.tgi.script = Script(prompt_tokens=1_000_000, completion_tokens=2_000_000)
+    response = await house.chat(stream=stream, max_tokens=50)
+    assert response.status_code == 200
+    (record,) = await house.records(1)
+    prompt = house.tgi.seen[0].body.get("inputs") or house.tgi.seen[0].body["prompt"]
+    # A server that counts as it goes and lies in that leaves no better guess than one.
+    assert 1 <= record["completion_tokens"] <= 5
+    assert record["prompt_tokens"] <= len(prompt.encode()) + 16
 
 
 @over_both_kinds

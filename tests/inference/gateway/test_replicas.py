@@ -1,10 +1,12 @@
 """Several servers behind one deployment, through real sockets: failover, retries, drain, shared load."""
 
 import asyncio
+import hashlib
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -66,6 +68,25 @@ async def pair(
         pair = Pair(house, house.tgi, other)
         await pair.publish(house.tgi.url, other.url)
         yield pair
+
+
+def name_of(pair: Pair, server: FakeTgi) -> str:
+    """As records name a server."""
+    return hashlib.blake2b(f"{pair.house.kind} {server.url}".encode(), digest_size=12).hexdigest()
+
+
+async def test_a_record_says_which_servers_answered(pair: Pair) -> None:
+    await asyncio.gather(*(pair.house.chat(messages=said(f"{n}" * 400)) for n in range(20)))
+    one, other = name_of(pair, pair.one), name_of(pair, pair.other)
+    assert {record["route"] for record in await pair.house.records(20)} == {one, other}
+
+
+async def test_a_record_says_too_where_an_answer_went_on(pair: Pair) -> None:
+    pair.one.script = Script(reset_after=2)
+    while not pair.one.seen:
+        await pair.house.chat(messages=said(uuid4().hex * 20))
+    *_, record = await pair.house.records(sum(pair.seen) - 1)
+    assert record["route"] == f"{name_of(pair, pair.one)},{name_of(pair, pair.other)}"
 
 
 async def test_requests_are_spread_over_the_servers(pair: Pair) -> None:
