@@ -17,7 +17,7 @@ from inference.backends.faults import BackendFault, Broken, ConnectionLost, Time
 
 _HIGH_WATER_BYTES = 256 * 1024
 _DRAIN_SECONDS = 1.0
-_HANG_UP_SECONDS = 0.5
+_HANG_UP_SECONDS = 0.8
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
 
@@ -143,7 +143,7 @@ class Connection(asyncio.Protocol):
     def hang_up(self) -> None:
         """End the client's half: the server sees it and stops generating.
 
-        What it had sent until then can still be read, for half a second at most.
+        What it had sent until then can still be read, for 0.8 s at most.
         """
         if self._transport is None or self._hung_up or not self.usable:
             return

@@ -116,7 +116,7 @@ class BackendStream(Protocol):
     async def rest(self) -> int:
         """After `close`: how many tokens the server had made besides before it stopped.
 
-        Waits for it to stop, half a second at most.
+        Waits for it to stop, 0.8 s at most.
         """
         ...
 

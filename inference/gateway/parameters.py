@@ -45,14 +45,16 @@ class Table:
             if document.get(required) is None:
                 raise MissingParameter(f"Missing required parameter: '{required}'.", param=required)
         fields: dict[str, Any] = {}
+        given: list[str] = []
         for name, value in document.items():
             honoured = self.honoured.get(name)
             if honoured is None:
                 self._check_unused(name, value)
             elif value is not None:
                 fields[honoured[0]] = honoured[1](value, name)
-        given = (name for name in self.honoured if document.get(name) is not None)
-        return fields | {"given": frozenset(given)}
+                given.append(name)
+        fields["given"] = frozenset(given)
+        return fields
 
     def _check_unused(self, name: str, value: object) -> None:
         if name in self.harmless:

@@ -151,6 +151,7 @@ async def test_when_every_server_is_gone_those_who_wait_are_told_so(
     async with waiting(valkey_server, tmp_path, **ONE_AT_A_TIME) as house:
         house.tgi.script = Script(tokens=["a"] * 2000, delay=0.05)
         tasks = [asyncio.create_task(ask(house, f"{n}")) for n in range(12)]
+        await house.tgi.begun.acquire()
         await queued(house, 11)
         house.tgi._server.close()
         house.tgi.kill()
