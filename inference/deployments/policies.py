@@ -10,9 +10,9 @@ from django.db.models.functions import Now
 
 from inference.deployments.happenings import CHANGED, tell
 from inference.deployments.models import Deployment, DeploymentPolicy
-from inference.gateway import checks
 from inference.gateway.faults import InvalidValue
 from inference.gateway.policy.document import read_policy
+from inference.gateway.requests import checks
 from inference.prompts.models import PromptTemplate, PromptVersion
 from inference.prompts.services import find_template, find_version
 from kernel import ids

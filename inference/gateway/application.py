@@ -10,12 +10,11 @@ from redis.backoff import NoBackoff
 
 from inference.backends.directory import BackendDirectory
 from inference.backends.interface import Timeouts
-from inference.gateway import models
-from inference.gateway.admission import SCRIPTS, Admission
+from inference.gateway.admission.admitting import SCRIPTS, Admission
+from inference.gateway.answering.completion import Completer
 from inference.gateway.authentication import Authenticator
 from inference.gateway.cache.answers import AnswerCache
 from inference.gateway.cache.store import SCRIPTS as CACHE_SCRIPTS
-from inference.gateway.completion import Completer
 from inference.gateway.contract import GatewayConfig, GenerationEvent, GenerationRequest, Principal
 from inference.gateway.faults import GatewayFault, MethodNotAllowed, UnknownRoute
 from inference.gateway.forwarding import embeddings, images, moderations
@@ -23,21 +22,22 @@ from inference.gateway.forwarding.errand import Errand
 from inference.gateway.forwarding.surface import ForwardedSurface, Forwarder
 from inference.gateway.http import ClientLeft, Exchange, Receive, Scope, Send
 from inference.gateway.link import Link
-from inference.gateway.metering import Meter
-from inference.gateway.native import PREFIX as NATIVE_PREFIX
-from inference.gateway.native import NativeSurface
-from inference.gateway.native_rendering import NativeFaults
-from inference.gateway.openai_surface import OpenAiSurface
-from inference.gateway.rendering import ChatDialect
-from inference.gateway.requests import parse_chat_request
+from inference.gateway.metering.meter import Meter
+from inference.gateway.metering.spool import Spool
+from inference.gateway.requests.chat import parse_chat_request
+from inference.gateway.requests.text import parse_completion_request
 from inference.gateway.responses import surface as responses
 from inference.gateway.responses.keeping import ResponseKeeper
 from inference.gateway.routing.fleet import Fleet
 from inference.gateway.snapshot import Snapshot
-from inference.gateway.spool import Spool
-from inference.gateway.surfaces import GenerationSurface
-from inference.gateway.text_rendering import TextDialect
-from inference.gateway.text_requests import parse_completion_request
+from inference.gateway.surfaces import models
+from inference.gateway.surfaces.generating import GenerationSurface
+from inference.gateway.surfaces.native import PREFIX as NATIVE_PREFIX
+from inference.gateway.surfaces.native import NativeSurface
+from inference.gateway.surfaces.native_rendering import NativeFaults
+from inference.gateway.surfaces.openai import OpenAiSurface
+from inference.gateway.surfaces.rendering import ChatDialect
+from inference.gateway.surfaces.text_rendering import TextDialect
 
 log = structlog.get_logger("inference.gateway")
 

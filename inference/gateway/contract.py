@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, Protocol
 from uuid import UUID
 
 from inference.backends.interface import Alternative, EndReason
-from inference.gateway.usage import CacheOutcome
+from inference.gateway.metering.usage import CacheOutcome
 from kernel.addresses import Network
 
 Role = Literal["system", "user", "assistant", "tool"]

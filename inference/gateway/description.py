@@ -4,14 +4,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from inference.gateway import models, native, requests, text_requests
 from inference.gateway.application import CHAT_PATH, COMPLETIONS_PATH
-from inference.gateway.checks import Read, shape_of
 from inference.gateway.forwarding import embeddings, images, moderations
-from inference.gateway.native_requests import FURTHER, PARAMETERS
-from inference.gateway.parameters import Table
+from inference.gateway.requests import chat as chat_requests
+from inference.gateway.requests import text as text_requests
+from inference.gateway.requests.checks import Read, shape_of
+from inference.gateway.requests.native import FURTHER, PARAMETERS
+from inference.gateway.requests.parameters import Table
 from inference.gateway.responses import requests as response_requests
 from inference.gateway.responses import surface as responses
+from inference.gateway.surfaces import models, native
 
 Document = dict[str, Any]
 
@@ -37,7 +39,7 @@ class _Posted:
 
 
 _POSTED = (
-    _Posted(CHAT_PATH, "Answer a conversation", requests.TABLE, {"messages": _HELLO}, streams=True),
+    _Posted(CHAT_PATH, "Answer a conversation", chat_requests.TABLE, {"messages": _HELLO}, streams=True),
     _Posted(
         COMPLETIONS_PATH, "Continue a text", text_requests.TABLE, {"prompt": "Once upon a time"}, streams=True
     ),

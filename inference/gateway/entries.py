@@ -12,7 +12,7 @@ import structlog
 
 from inference.backends.directory import abilities_of
 from inference.backends.interface import BackendAddress
-from inference.gateway.bounds import LimitsEntry, PricesEntry, read_limits, read_prices
+from inference.gateway.admission.bounds import LimitsEntry, PricesEntry, read_limits, read_prices
 from inference.gateway.contract import Principal
 from inference.gateway.faults import InvalidRequest
 from inference.gateway.policy.document import OPEN, Policy

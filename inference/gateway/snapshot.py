@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
-from inference.gateway.bounds import LimitsEntry, PricesEntry
+from inference.gateway.admission.bounds import LimitsEntry, PricesEntry
 from inference.gateway.entries import (
     CACHE_PREFIX,
     CHANGED,

@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 from redis.asyncio import Redis
 
 from inference.backends.interface import BackendAddress, BackendStream, End, GenerationCall, Piece
-from inference.gateway.answers import Answer, Choice
+from inference.gateway.answering.answers import Answer, Choice
 from inference.gateway.cache.answers import AnswerCache
 from inference.gateway.cache.flights import Replay
 from inference.gateway.cache.naming import Question
@@ -34,9 +34,9 @@ from inference.gateway.contract import (
 from inference.gateway.entries import CACHE_PREFIX, Deployment, read_entry
 from inference.gateway.http import Exchange
 from inference.gateway.ids import uuid7
-from inference.gateway.plans import Plan
-from inference.gateway.rendering import ChatDialect
+from inference.gateway.planning.plans import Plan
 from inference.gateway.snapshot import Snapshot
+from inference.gateway.surfaces.rendering import ChatDialect
 from tests.benchmarks.figures import Figure, against, keep
 from tests.inference.gateway.house import PEPPER, config
 

@@ -25,8 +25,8 @@ from inference.gateway.cache.store import Store
 from inference.gateway.cache.wishes import way_of
 from inference.gateway.contract import CacheWish, GatewayConfig
 from inference.gateway.link import Link, Unreachable
+from inference.gateway.metering.usage import CacheOutcome
 from inference.gateway.snapshot import Snapshot
-from inference.gateway.usage import CacheOutcome
 
 # What saves fewer tokens than this is generated again sooner than it is found.
 MIN_TOKENS_SAVED = 4.0

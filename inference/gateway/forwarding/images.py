@@ -7,7 +7,6 @@ from uuid import UUID
 import orjson
 
 from inference.backends.interface import ForwardedAnswer
-from inference.gateway import checks
 from inference.gateway.contract import Usage
 from inference.gateway.faults import InvalidValue, UnsupportedParameter
 from inference.gateway.forwarding.errand import (
@@ -18,7 +17,8 @@ from inference.gateway.forwarding.errand import (
     other_shape,
     tokens_in,
 )
-from inference.gateway.parameters import SHARED, Table, check_model
+from inference.gateway.requests import checks
+from inference.gateway.requests.parameters import SHARED, Table, check_model
 
 PATH = "/v1/images/generations"
 _MAX_PROMPT_CHARACTERS = 32_000

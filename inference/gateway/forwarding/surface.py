@@ -7,26 +7,26 @@ from typing import Any
 
 from inference.backends.faults import BackendFault
 from inference.backends.interface import ForwardedCall, GenerationCall
-from inference.gateway.admission import Admission, Need
+from inference.gateway.admission.admitting import Admission, Need
+from inference.gateway.answering.completion import Completer
+from inference.gateway.answering.translation import gateway_fault
 from inference.gateway.authentication import Authenticator, identified, must
-from inference.gateway.completion import Completer
 from inference.gateway.contract import GatewayConfig, Principal
 from inference.gateway.entries import Deployment
 from inference.gateway.faults import ModelTimedOut
 from inference.gateway.forwarding.errand import ADDED_TOKENS, Errand, Rendered
 from inference.gateway.http import Attended, ClientLeft, Exchange
-from inference.gateway.ledger import Ledger
-from inference.gateway.metering import Meter
-from inference.gateway.parameters import document_of
-from inference.gateway.patience import patience_of
-from inference.gateway.plans import turn_of
+from inference.gateway.metering.ledger import Ledger
+from inference.gateway.metering.meter import Meter
+from inference.gateway.metering.usage import Status
+from inference.gateway.planning.plans import turn_of
 from inference.gateway.policy.applying import check_texts
 from inference.gateway.policy.notes import notes_for
+from inference.gateway.requests.parameters import document_of
 from inference.gateway.routing.dispatch import Asker, Dispatcher
 from inference.gateway.routing.turns import Turn
-from inference.gateway.surfaces import AI_GENERATED, describe
-from inference.gateway.translation import gateway_fault
-from inference.gateway.usage import Status
+from inference.gateway.surfaces.generating import AI_GENERATED, describe
+from inference.gateway.surfaces.patience import patience_of
 
 
 @dataclass(frozen=True)

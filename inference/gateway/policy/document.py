@@ -8,13 +8,13 @@ from typing import Any, Literal, cast
 
 import orjson
 
-from inference.gateway import checks
-from inference.gateway.checks import Read
 from inference.gateway.faults import InvalidValue
-from inference.gateway.parameters import MAX_ANSWERS, MAX_TOKENS, schema
 from inference.gateway.policy.pii import KINDS
 from inference.gateway.policy.prompting import PinnedPrompt, read_pinned
 from inference.gateway.policy.words import WordList
+from inference.gateway.requests import checks
+from inference.gateway.requests.checks import Read
+from inference.gateway.requests.parameters import MAX_ANSWERS, MAX_TOKENS, schema
 
 Action = Literal["off", "flag", "redact", "block"]
 ACTIONS: tuple[Action, ...] = ("off", "flag", "redact", "block")

@@ -11,10 +11,10 @@ from functools import cached_property
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, nodes
 
-from inference.gateway import checks
 from inference.gateway.contract import ChatMessage, PromptReference, Role
 from inference.gateway.faults import InvalidValue, MissingParameter, UnknownParameter, UnsupportedParameter
-from inference.gateway.templates import sandbox
+from inference.gateway.planning.templates import sandbox
+from inference.gateway.requests import checks
 
 MAX_MESSAGES = 32
 MAX_TEMPLATE_CHARACTERS = 64_000

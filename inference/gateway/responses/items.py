@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import orjson
 
-from inference.gateway import checks
 from inference.gateway.contract import ChatMessage, Role, ToolCall
 from inference.gateway.faults import InvalidValue, MissingParameter, UnsupportedParameter
-from inference.gateway.parameters import nests_too_deeply
-from inference.gateway.tools import function_name
+from inference.gateway.requests import checks
+from inference.gateway.requests.parameters import nests_too_deeply
+from inference.gateway.requests.tools import function_name
 
 _ROLES: Mapping[str, Role] = {
     "system": "system",

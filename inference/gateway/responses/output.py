@@ -5,9 +5,9 @@ from typing import Any
 import orjson
 
 from inference.gateway.contract import Token, ToolCall
-from inference.gateway.plans import Plan
-from inference.gateway.rendering import logprob_object
-from inference.gateway.tools import CallReader
+from inference.gateway.planning.plans import Plan
+from inference.gateway.requests.tools import CallReader
+from inference.gateway.surfaces.rendering import logprob_object
 
 Told = dict[str, Any]
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from inference.gateway import checks
 from inference.gateway.contract import ChatMessage, GenerationRequest, Grammar
 from inference.gateway.faults import (
     InvalidValue,
@@ -14,7 +13,10 @@ from inference.gateway.faults import (
     UnsupportedParameter,
 )
 from inference.gateway.ids import parsed
-from inference.gateway.parameters import (
+from inference.gateway.policy.prompting import read_reference
+from inference.gateway.requests import checks
+from inference.gateway.requests.chat import check_tools
+from inference.gateway.requests.parameters import (
     MAX_TOKENS,
     SHARED,
     Table,
@@ -23,10 +25,8 @@ from inference.gateway.parameters import (
     response_format,
     schema,
 )
-from inference.gateway.policy.prompting import read_reference
-from inference.gateway.requests import check_tools
+from inference.gateway.requests.tools import function_name, read_function, tools_of
 from inference.gateway.responses.items import check_fields, read_input
-from inference.gateway.tools import function_name, read_function, tools_of
 
 _MIN_OUTPUT_TOKENS = 16
 _MAX_TOOLS = 128

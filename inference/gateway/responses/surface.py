@@ -8,7 +8,7 @@ from uuid import UUID
 
 import orjson
 
-from inference.gateway.answers import Answer
+from inference.gateway.answering.answers import Answer
 from inference.gateway.authentication import Authenticator, identified, must
 from inference.gateway.contract import (
     ChatMessage,
@@ -21,14 +21,14 @@ from inference.gateway.contract import (
 )
 from inference.gateway.faults import GatewayFault, PreviousResponseNotFound, ResponsesNotStored
 from inference.gateway.http import Exchange, OpenAiFaults
-from inference.gateway.parameters import document_of
-from inference.gateway.plans import Plan
+from inference.gateway.planning.plans import Plan
+from inference.gateway.requests.parameters import document_of
 from inference.gateway.responses.items import read_input
 from inference.gateway.responses.keeping import FinishedResponse, ResponseKeeper, items_of
 from inference.gateway.responses.output import EventNumbers, Output
 from inference.gateway.responses.requests import Asked, response_request_of
 from inference.gateway.snapshot import Snapshot
-from inference.gateway.surfaces import Finish, GenerationSurface, nothing_more
+from inference.gateway.surfaces.generating import Finish, GenerationSurface, nothing_more
 
 PATH = "/v1/responses"
 _NO_KEEPER = (

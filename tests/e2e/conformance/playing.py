@@ -13,7 +13,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any
 
-from inference.gateway.tools import CLOSE, OPEN
+from inference.gateway.requests.tools import CLOSE, OPEN
 from tests.inference.gateway.fake_tgi import FakeTgi, Script
 
 # The turns, and the functions on offer as a JSON array in a line of its own.

@@ -7,7 +7,7 @@ import orjson
 
 from inference.deployments import snapshot
 from inference.deployments.valkey import valkey
-from inference.gateway.bounds import LimitsEntry, PricesEntry
+from inference.gateway.admission.bounds import LimitsEntry, PricesEntry
 from inference.gateway.entries import PRICES, read_entry
 from kernel.ids import uuid7
 from tenants.access.models import ApiKey, Member

@@ -12,7 +12,7 @@ import pytest
 
 from inference.gateway.contract import ChatMessage, Finished, GenerationRequest, Principal, Started, Token
 from inference.gateway.faults import GatewayFault, ModelNotFound, PermissionMissing
-from inference.gateway.spool import Spool, SpoolFull
+from inference.gateway.metering.spool import Spool, SpoolFull
 from tests.inference.gateway.fake_tgi import Script
 from tests.inference.gateway.house import House, ValkeyServer, opened, over_both_kinds
 

@@ -3,7 +3,7 @@
 import pytest
 
 from inference.gateway.contract import ChatMessage
-from inference.gateway.templates import ChatTemplate, TemplateBroken, TemplateRefused
+from inference.gateway.planning.templates import ChatTemplate, TemplateBroken, TemplateRefused
 from tests.inference.gateway.house import TEMPLATE
 
 LLAMA = (

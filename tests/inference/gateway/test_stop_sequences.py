@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.gateway.stopping import StopFilter
+from inference.gateway.answering.stopping import StopFilter
 from tests.inference.gateway.fake_tgi import Script
 from tests.inference.gateway.house import House, over_both_kinds
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from inference.gateway.faults import InvalidRequest
-from inference.gateway.strict_schemas import check_strict, fits
+from inference.gateway.requests.strict_schemas import check_strict, fits
 from tests.inference.gateway.fake_tgi import Script
 from tests.inference.gateway.house import House
 from tests.inference.gateway.test_tools import TEMPLATE

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.gateway.contract import ToolCall, Tools
-from inference.gateway.tools import CLOSE, OPEN, CallReader
+from inference.gateway.requests.tools import CLOSE, OPEN, CallReader
 from tests.inference.gateway.fake_tgi import Script
 from tests.inference.gateway.house import House
 

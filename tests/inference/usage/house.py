@@ -6,7 +6,7 @@ from uuid import uuid4
 import orjson
 import redis
 
-from inference.gateway.usage import UsageRecord as Sent
+from inference.gateway.metering.usage import UsageRecord as Sent
 from inference.usage import execution
 from inference.usage.models import Grain, UsageBucket, UsageRecord
 from kernel.ids import uuid7

@@ -14,7 +14,7 @@ from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from inference.gateway.usage import UsageRecord as Sent
+from inference.gateway.metering.usage import UsageRecord as Sent
 from inference.usage import execution
 from inference.usage.cells import Sums
 from inference.usage.models import Grain, UsageBucket, UsageRecord

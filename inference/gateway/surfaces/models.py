@@ -2,11 +2,11 @@
 
 import orjson
 
+from inference.gateway.answering.completion import Completer, may_use
 from inference.gateway.authentication import Authenticator, identified, must
-from inference.gateway.completion import Completer, may_use
 from inference.gateway.http import Exchange
-from inference.gateway.rendering import model_object
 from inference.gateway.snapshot import Snapshot
+from inference.gateway.surfaces.rendering import model_object
 
 PATH = "/v1/models"
 

@@ -7,12 +7,12 @@ from typing import Protocol
 import structlog
 
 from inference.backends.faults import BackendFault
-from inference.gateway.admission import Reservation
+from inference.gateway.admission.admitting import Reservation
 from inference.gateway.contract import FinishReason, Principal, Usage
 from inference.gateway.entries import Deployment
-from inference.gateway.metering import Meter
+from inference.gateway.metering.meter import Meter
+from inference.gateway.metering.usage import CacheOutcome, Status, UsageRecord
 from inference.gateway.policy.notes import GuardNotes
-from inference.gateway.usage import CacheOutcome, Status, UsageRecord
 
 # Of the replicas that answered.
 _MOST_TOLD = 4

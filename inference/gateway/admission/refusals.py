@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from inference.gateway.bounds import (
+from inference.gateway.admission.bounds import (
     CONCURRENT_STREAMS,
     REQUESTS_PER_MINUTE,
     TOKENS_PER_MINUTE,

@@ -8,11 +8,11 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Protocol
 
-from inference.gateway.admission import Reservation
-from inference.gateway.answers import Answer, gathered
+from inference.gateway.admission.admitting import Reservation
+from inference.gateway.answering.answers import Answer, gathered
+from inference.gateway.answering.completion import Completer
 from inference.gateway.authentication import Authenticator
 from inference.gateway.cache.wishes import headers_of, wish_of
-from inference.gateway.completion import Completer
 from inference.gateway.contract import (
     Ended,
     Finished,
@@ -27,8 +27,8 @@ from inference.gateway.entries import Deployment
 from inference.gateway.faults import ModelFailed, ModelTimedOut
 from inference.gateway.http import KEEP_ALIVE, Attended, Exchange, Headers
 from inference.gateway.ids import rendered
-from inference.gateway.patience import patience_of
-from inference.gateway.plans import Plan
+from inference.gateway.planning.plans import Plan
+from inference.gateway.surfaces.patience import patience_of
 
 # The mark that Article 50(2) of Regulation (EU) 2024/1689 wants of what is generated.
 AI_GENERATED = (b"x-loomworks-ai-generated", b"true")

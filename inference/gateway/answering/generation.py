@@ -8,18 +8,18 @@ import structlog
 
 from inference.backends.faults import BackendFault
 from inference.backends.interface import BackendStream, End, EndReason, Piece
+from inference.gateway.answering.choices import AnswerEvent
+from inference.gateway.answering.stopping import StopFilter
 from inference.gateway.cache.answers import AnswerCache, Opened
 from inference.gateway.cache.naming import Question
-from inference.gateway.choices import AnswerEvent
 from inference.gateway.contract import Ended, FinishReason, Started, Token
 from inference.gateway.faults import GatewayFault, UnsupportedParameter
-from inference.gateway.ledger import Ledger
-from inference.gateway.plans import Plan
+from inference.gateway.metering.ledger import Ledger
+from inference.gateway.planning.plans import Plan
+from inference.gateway.planning.prompts import may_have, prompt_bound
 from inference.gateway.policy.guarding import TextGuard, answer_guard
-from inference.gateway.prompts import may_have, prompt_bound
+from inference.gateway.requests.tools import MARKERS
 from inference.gateway.routing.dispatch import Asker, Dispatcher
-from inference.gateway.stopping import StopFilter
-from inference.gateway.tools import MARKERS
 
 log = structlog.get_logger("inference.gateway")
 

@@ -15,8 +15,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from inference.gateway.link import Link, Unreachable
-from inference.gateway.spool import Spool, SpoolFull
-from inference.gateway.usage import UsageRecord
+from inference.gateway.metering.spool import Spool, SpoolFull
+from inference.gateway.metering.usage import UsageRecord
 from inference.gateway.workers import end
 
 STREAM = "lw:usage"

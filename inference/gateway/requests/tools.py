@@ -11,11 +11,11 @@ from typing import Any
 
 import orjson
 
-from inference.gateway import checks
 from inference.gateway.contract import ToolCall, Tools
 from inference.gateway.faults import InvalidValue, MissingParameter, UnsupportedParameter
-from inference.gateway.parameters import schema
-from inference.gateway.strict_schemas import check_strict, fits
+from inference.gateway.requests import checks
+from inference.gateway.requests.parameters import schema
+from inference.gateway.requests.strict_schemas import check_strict, fits
 
 OPEN, CLOSE = "<tool_call>", "</tool_call>"
 MARKERS = frozenset({OPEN, CLOSE})

@@ -10,23 +10,23 @@ from urllib.parse import unquote
 import orjson
 
 from inference.backends.interface import TokenPlace
+from inference.gateway.answering.completion import Completer
 from inference.gateway.authentication import Authenticator, identified, must
-from inference.gateway.completion import Completer
 from inference.gateway.contract import GatewayConfig, GenerationRequest, Principal
 from inference.gateway.entries import Deployment
 from inference.gateway.faults import InvalidValue, MethodNotAllowed, UnknownRoute, UnsupportedParameter
 from inference.gateway.http import Exchange
-from inference.gateway.native_rendering import NativeDialect
-from inference.gateway.native_requests import MAX_BEST_OF, native_request_of
-from inference.gateway.parameters import MAX_STOPS, document_of
+from inference.gateway.planning.prompts import chat_prompt
 from inference.gateway.policy.applying import check_texts
 from inference.gateway.policy.notes import GuardNotes
-from inference.gateway.prompts import chat_prompt
-from inference.gateway.rendering import ChatDialect, model_object
-from inference.gateway.requests import chat_request_of
-from inference.gateway.surfaces import GenerationSurface
-from inference.gateway.text_rendering import TextDialect
-from inference.gateway.text_requests import completion_request_of
+from inference.gateway.requests.chat import chat_request_of
+from inference.gateway.requests.native import MAX_BEST_OF, native_request_of
+from inference.gateway.requests.parameters import MAX_STOPS, document_of
+from inference.gateway.requests.text import completion_request_of
+from inference.gateway.surfaces.generating import GenerationSurface
+from inference.gateway.surfaces.native_rendering import NativeDialect
+from inference.gateway.surfaces.rendering import ChatDialect, model_object
+from inference.gateway.surfaces.text_rendering import TextDialect
 
 PREFIX = "/tgi"
 _VERSION = "3.3.7"

@@ -6,11 +6,11 @@ from typing import Any
 import orjson
 
 from inference.backends.interface import Alternative
-from inference.gateway.answers import Answer, Choice, ranked
+from inference.gateway.answering.answers import Answer, Choice, ranked
 from inference.gateway.contract import Ended, Finished, Token
 from inference.gateway.faults import AnswerWithheld, GatewayFault
 from inference.gateway.http import Exchange
-from inference.gateway.plans import Plan
+from inference.gateway.planning.plans import Plan
 
 _VALIDATION = 422, "validation"
 _GENERATION = 424, "generation"

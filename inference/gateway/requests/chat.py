@@ -3,11 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
-from inference.gateway import checks
 from inference.gateway.contract import GenerationRequest, Tools
 from inference.gateway.faults import InvalidValue, UnsupportedParameter
-from inference.gateway.messages import read_messages
-from inference.gateway.parameters import (
+from inference.gateway.policy.prompting import read_reference
+from inference.gateway.requests import checks
+from inference.gateway.requests.messages import read_messages
+from inference.gateway.requests.parameters import (
     MAX_STOPS,
     MAX_TOKENS,
     SHARED,
@@ -18,8 +19,7 @@ from inference.gateway.parameters import (
     flexible_tier,
     response_format,
 )
-from inference.gateway.policy.prompting import read_reference
-from inference.gateway.tools import read_definitions, tools_of
+from inference.gateway.requests.tools import read_definitions, tools_of
 
 TABLE = Table(
     required=("model", "messages"),

@@ -2,10 +2,10 @@
 
 import orjson
 
-from inference.gateway.checks import accepting, mapping, only, short_text, text, wrong_type
 from inference.gateway.contract import ChatMessage, Role, ToolCall
 from inference.gateway.faults import InvalidValue, MissingParameter, UnknownParameter, UnsupportedParameter
-from inference.gateway.parameters import nests_too_deeply
+from inference.gateway.requests.checks import accepting, mapping, only, short_text, text, wrong_type
+from inference.gateway.requests.parameters import nests_too_deeply
 
 _ROLES: dict[str, Role] = {
     "system": "system",

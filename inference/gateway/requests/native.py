@@ -6,12 +6,12 @@ from typing import Any
 
 import orjson
 
-from inference.gateway import checks
-from inference.gateway.checks import Read
 from inference.gateway.contract import GenerationRequest, Grammar
 from inference.gateway.faults import InvalidRequest, InvalidValue, MissingParameter, UnknownParameter
-from inference.gateway.features import MAX_TOP_LOGPROBS
-from inference.gateway.parameters import MAX_TOKENS, pattern, schema, stop_sequences
+from inference.gateway.planning.features import MAX_TOP_LOGPROBS
+from inference.gateway.requests import checks
+from inference.gateway.requests.checks import Read
+from inference.gateway.requests.parameters import MAX_TOKENS, pattern, schema, stop_sequences
 
 MAX_BEST_OF = 4
 _MAX_SEED = 2**63 - 1

@@ -12,7 +12,7 @@ from inference.gateway.faults import (
     ModelTimedOut,
     ModelUnreachable,
 )
-from inference.gateway.prompts import too_long
+from inference.gateway.planning.prompts import too_long
 from inference.gateway.routing.waiting import NoTurn
 
 _MAX_MESSAGE = 300

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from inference.gateway.bounds import BY_WINDOW, CONCURRENT_STREAMS, Bound
+from inference.gateway.admission.bounds import BY_WINDOW, CONCURRENT_STREAMS, Bound
 
 WINDOW_SECONDS = 60.0
 _MAX_COUNTERS = 100_000

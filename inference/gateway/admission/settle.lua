@@ -1,6 +1,6 @@
 -- Puts what was really used in the place of what was reserved, once.
 --
--- KEYS as in admission. ARGV: request id, the second of the admission, then per check: kind, reserved, real.
+-- KEYS as in admit.lua. ARGV: request id, the second of the admission, then per check: kind, reserved, real.
 
 local request, admitted_at = ARGV[1], tonumber(ARGV[2])
 local now = tonumber(redis.call('TIME')[1])

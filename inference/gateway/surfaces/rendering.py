@@ -4,13 +4,13 @@ from typing import Any
 
 import orjson
 
-from inference.gateway.answers import Answer, Choice, best
+from inference.gateway.answering.answers import Answer, Choice, best
 from inference.gateway.contract import Ended, Finished, Token, ToolCall, Usage
 from inference.gateway.entries import Deployment
 from inference.gateway.http import Exchange
 from inference.gateway.ids import rendered
-from inference.gateway.plans import Plan
-from inference.gateway.tools import CallReader
+from inference.gateway.planning.plans import Plan
+from inference.gateway.requests.tools import CallReader
 
 DONE = b"data: [DONE]\n\n"
 # OpenAI's own stand-in for a log probability that is not known.

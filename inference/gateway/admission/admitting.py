@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from inference.backends.faults import BackendFault
-from inference.gateway.bounds import (
+from inference.gateway.admission.bounds import (
     BY_WINDOW,
     CONCURRENT_STREAMS,
     REQUESTS_PER_MINUTE,
@@ -26,11 +26,11 @@ from inference.gateway.bounds import (
     PricesEntry,
     period_of,
 )
+from inference.gateway.admission.memory import Memory
+from inference.gateway.admission.refusals import headers_of, refusal
 from inference.gateway.contract import Principal
 from inference.gateway.entries import Deployment
 from inference.gateway.link import Link, Unreachable, Word
-from inference.gateway.memory import Memory
-from inference.gateway.refusals import headers_of, refusal
 from inference.gateway.snapshot import Snapshot
 from inference.gateway.workers import end
 
@@ -40,8 +40,8 @@ _REST_SECONDS = 1.0
 _PROCESSES = "lw:gateway:processes"
 _FOLDER = Path(__file__).parent
 SCRIPTS = {
-    "admit": (_FOLDER / "admission.lua").read_text(),
-    "settle": (_FOLDER / "settlement.lua").read_text(),
+    "admit": (_FOLDER / "admit.lua").read_text(),
+    "settle": (_FOLDER / "settle.lua").read_text(),
 }
 _AWAY = (RedisError, OSError, TimeoutError)
 _NO_PRICES = PricesEntry({})

@@ -5,7 +5,7 @@ from functools import cached_property
 from uuid import UUID
 
 from inference.backends.interface import GenerationCall
-from inference.gateway.admission import Reservation
+from inference.gateway.admission.admitting import Reservation
 from inference.gateway.contract import GenerationRequest, Principal
 from inference.gateway.entries import Deployment
 from inference.gateway.policy.notes import GuardNotes

@@ -6,8 +6,6 @@ from typing import Any
 
 import orjson
 
-from inference.gateway import checks
-from inference.gateway.checks import Read
 from inference.gateway.contract import Grammar
 from inference.gateway.faults import (
     InvalidJson,
@@ -17,6 +15,8 @@ from inference.gateway.faults import (
     UnknownParameter,
     UnsupportedParameter,
 )
+from inference.gateway.requests import checks
+from inference.gateway.requests.checks import Read
 
 MAX_TOKENS = 2**31 - 1
 MAX_ANSWERS = 128

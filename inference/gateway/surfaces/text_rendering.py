@@ -4,11 +4,11 @@ from typing import Any
 
 import orjson
 
-from inference.gateway.answers import Answer, Choice, best
+from inference.gateway.answering.answers import Answer, Choice, best
 from inference.gateway.contract import Ended, Finished, Token
 from inference.gateway.http import Exchange
-from inference.gateway.plans import Plan
-from inference.gateway.rendering import DONE, envelope, known, usage_chunk, usage_object
+from inference.gateway.planning.plans import Plan
+from inference.gateway.surfaces.rendering import DONE, envelope, known, usage_chunk, usage_object
 
 
 class TextDialect:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from inference.gateway.contract import Ended, Finished, GenerationEvent, Started, Token
 from inference.gateway.faults import ModelFailed
-from inference.gateway.plans import Plan
+from inference.gateway.planning.plans import Plan
 
 _NOT_KNOWN = float("-inf")
 

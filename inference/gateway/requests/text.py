@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from inference.gateway import checks
 from inference.gateway.contract import GenerationRequest
 from inference.gateway.faults import InvalidRequest, InvalidValue, UnsupportedParameter
-from inference.gateway.features import MAX_TOP_LOGPROBS
-from inference.gateway.parameters import (
+from inference.gateway.planning.features import MAX_TOP_LOGPROBS
+from inference.gateway.requests import checks
+from inference.gateway.requests.parameters import (
     MAX_ANSWERS,
     SHARED,
     Table,

@@ -11,10 +11,12 @@ import structlog
 
 from inference.backends.faults import BackendFault, CannotCount
 from inference.backends.interface import GenerationCall, TokenPlace
-from inference.gateway.admission import Admission, Need
+from inference.gateway.admission.admitting import Admission, Need
+from inference.gateway.answering.choices import Choices
+from inference.gateway.answering.generation import Generation
+from inference.gateway.answering.translation import gateway_fault
 from inference.gateway.authentication import must, refuse
 from inference.gateway.cache.answers import AnswerCache
-from inference.gateway.choices import Choices
 from inference.gateway.contract import (
     Finished,
     GatewayConfig,
@@ -32,18 +34,16 @@ from inference.gateway.faults import (
     ModelNotReady,
     ModelUnreachable,
 )
-from inference.gateway.generation import Generation
 from inference.gateway.ids import rendered, uuid7
-from inference.gateway.ledger import Ledger
-from inference.gateway.metering import Meter
-from inference.gateway.plans import Plan
+from inference.gateway.metering.ledger import Ledger
+from inference.gateway.metering.meter import Meter
+from inference.gateway.metering.usage import Status
+from inference.gateway.planning.plans import Plan
+from inference.gateway.planning.prompts import calls_of, fitted, prompt_bound, surely_fits
 from inference.gateway.policy.applying import governed
 from inference.gateway.policy.notes import GuardNotes, notes_for
-from inference.gateway.prompts import calls_of, fitted, prompt_bound, surely_fits
 from inference.gateway.routing.dispatch import Dispatcher
 from inference.gateway.snapshot import Snapshot
-from inference.gateway.translation import gateway_fault
-from inference.gateway.usage import Status
 
 log = structlog.get_logger("inference.gateway")
 

@@ -15,10 +15,10 @@ from inference.gateway.faults import (
     ModelFailed,
     UnsupportedParameter,
 )
-from inference.gateway.features import check_features
+from inference.gateway.planning.features import check_features
+from inference.gateway.planning.templates import ChatTemplate, TemplateBroken, TemplateRefused, compiled
+from inference.gateway.requests.tools import CLOSE, begun_call
 from inference.gateway.routing.dispatch import Dispatcher
-from inference.gateway.templates import ChatTemplate, TemplateBroken, TemplateRefused, compiled
-from inference.gateway.tools import CLOSE, begun_call
 
 # A prompt has no more tokens than bytes, save for the few that a tokenizer adds at the ends.
 _ADDED_TOKENS = 16

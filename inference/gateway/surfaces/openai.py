@@ -5,7 +5,7 @@ from collections.abc import Callable
 from inference.gateway.authentication import Authenticator, identified, must
 from inference.gateway.contract import GatewayConfig, GenerationRequest
 from inference.gateway.http import Exchange
-from inference.gateway.surfaces import Dialect, GenerationSurface
+from inference.gateway.surfaces.generating import Dialect, GenerationSurface
 
 
 class OpenAiSurface:
