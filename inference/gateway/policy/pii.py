@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Callable, Iterator
+from heapq import merge
 from typing import Literal, NamedTuple
 
 Kind = Literal["email", "phone", "iban", "card", "ip"]
@@ -66,20 +67,20 @@ def passes_mod97(iban: str) -> bool:
 
 
 def found(text: str, kinds: frozenset[str], start: int = 0) -> list[Span]:
-    """Where personal data of these kinds stands from `start` on, in order and without overlaps."""
+    """Where personal data of these kinds stands from `start` on, in order and without overlaps.
+
+    Of those that overlap, the first and longest. All are looked for anew behind it: what began within it may
+    hide what begins after it.
+    """
     spans: list[Span] = []
-    for kind in kinds:
-        spans += _FINDERS[kind](text, start)
-    return _apart(spans)
-
-
-def _apart(spans: list[Span]) -> list[Span]:
-    """In order; of those that overlap, the first and longest."""
-    kept: list[Span] = []
-    for span in sorted(spans, key=lambda one: (one.start, -one.end)):
-        if not kept or span.start >= kept[-1].end:
-            kept.append(span)
-    return kept
+    nexts = {kind: next(_FINDERS[kind](text, start), None) for kind in kinds}
+    while ahead := [span for span in nexts.values() if span is not None]:
+        first = min(ahead, key=lambda one: (one.start, -one.end))
+        spans.append(first)
+        for kind, span in nexts.items():
+            if span is not None and span.start < first.end:
+                nexts[kind] = next(_FINDERS[kind](text, first.end), None)
+    return spans
 
 
 def _spans(pattern: re.Pattern[str], text: str, start: int, kind: str, end_of: EndOf) -> Iterator[Span]:
@@ -98,8 +99,9 @@ def _emails(text: str, start: int) -> Iterator[Span]:
 
 
 def _addresses(text: str, start: int) -> Iterator[Span]:
-    yield from _spans(_IP4, text, start, "ip", re.Match.end)
-    yield from _spans(_IP6, text, start, "ip", _end_of_ip6)
+    four = _spans(_IP4, text, start, "ip", re.Match.end)
+    six = _spans(_IP6, text, start, "ip", _end_of_ip6)
+    return merge(four, six, key=lambda one: one.start)
 
 
 def _end_of_ip6(match: re.Match[str]) -> int | None:

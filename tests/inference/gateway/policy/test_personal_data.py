@@ -48,6 +48,13 @@ def test_personal_data_is_found_whole(kind: str, text: str, frame: str) -> None:
     assert [whole[span.start : span.end] for span in spans] == [text]
 
 
+def test_what_begins_within_a_number_hides_nothing_behind_it() -> None:
+    iban = next(text for kind, text in PERSONAL if kind == "iban")
+    for number in ("415-555-2671", "4111 1111 1111 1111"):
+        text = f"{iban} {number}, "
+        assert [text[one.start : one.end] for one in found(text, frozenset(KINDS))] == [iban, number]
+
+
 @pytest.mark.parametrize("text", HARMLESS)
 def test_what_only_looks_like_it_is_left(text: str) -> None:
     assert found(text, frozenset(KINDS)) == []
