@@ -20,7 +20,7 @@ CLIENTS = (
 )
 # What the gateway is compared with, in another. Some indexes offer a soundfile 0.14 without the library that
 # LiteLLM does not start without.
-PEERS = ("litellm[proxy]", "vllm-router", "soundfile<0.14")
+PEERS = ("litellm[proxy]", "vllm-router", "smg==1.13.0", "soundfile<0.14")
 EXTRAS = ("onemachine", "training", "pod", "dev")
 COMPILE = (str(UV), "pip", "compile", "--universal", "--python-version", "3.11", "--generate-hashes")
 
