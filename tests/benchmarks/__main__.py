@@ -20,7 +20,7 @@ than the absolute figures. A goal that was missed stays here.
 ## The gateway beside others, over the same models
 
 {gateway}
-## Where requests go, in simulated time
+## Where requests go, in simulated time and over HTTP
 
 {routing}
 ## Answers that were kept

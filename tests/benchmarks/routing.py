@@ -1,12 +1,15 @@
-"""Where requests go: the gateway's own router against two other policies, over the same conversations.
+"""Where requests go: the gateway's own router against other policies, over the same conversations.
 
-A discrete-event simulation in virtual time: four servers with prefix caches and slots for adapters. The code
-that chooses is the gateway's, with a clock handed to it. `python -m tests.benchmarks.routing`.
+First a discrete-event simulation in virtual time: four servers with prefix caches and slots for adapters. The
+code that chooses is the gateway's, with a clock handed to it. Then the same servers over HTTP, in real time,
+behind the gateway as it is served, behind smg, and behind nginx. `python -m tests.benchmarks.routing`.
 """
 
+import asyncio
 import itertools
 import random
 import statistics
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,6 +17,9 @@ from typing import Protocol
 from inference.backends.interface import BackendAddress
 from inference.gateway.routing.breaker import Outcome
 from inference.gateway.routing.router import Router, Work
+from tests.benchmarks.data_plane import over_http
+from tests.benchmarks.data_plane.peers import Missing
+from tests.benchmarks.data_plane.routers import Trace, needed
 from tests.benchmarks.figures import Figure, at_most, at_most_of, keep
 from tests.benchmarks.virtual_pods import MOST_ANSWER_TOKENS, Conversation, Pod, Turn, World, conversations
 
@@ -22,6 +28,9 @@ SECONDS = 240.0
 CONVERSATIONS_A_SECOND = 4.0
 # The router's weights were chosen on traces 1 to 3.
 SEEDS = (11, 12, 13, 14, 15)
+SEEDS_OVER_HTTP = SEEDS[:3]
+# Over HTTP a trace of four minutes takes one.
+PACE = 4.0
 GOAL_OF_CACHE_AWARE = 0.95
 GOAL_OF_ROUND_ROBIN = 0.5
 GOAL_BUSIEST = 1.2
@@ -160,8 +169,8 @@ def simulated(make: Callable[[World, int], Policy], script: list[Conversation], 
     return Result(statistics.mean(waits) * 1e3, slow_ms, max(work) / statistics.mean(work))
 
 
-def main() -> list[Figure]:
-    """Simulate, keep and return the figures: means over several traces."""
+def simulated_figures() -> list[Figure]:
+    """Means over several traces, in virtual time."""
     policies: dict[str, Callable[[World, int], Policy]] = {
         "ours": Ours,
         "cache-aware": CacheAware,
@@ -178,7 +187,7 @@ def main() -> list[Figure]:
     busiest = {name: statistics.mean(one.busiest for one in found) for name, found in results.items()}
     first = "simulated mean time to first token"
     goals = [("cache-aware", GOAL_OF_CACHE_AWARE), ("round robin", GOAL_OF_ROUND_ROBIN)]
-    figures = [
+    return [
         *(
             at_most_of(first, mean["ours"], "ms", peer=peer, peer_value=mean[peer], share=goal)
             for peer, goal in goals
@@ -192,6 +201,16 @@ def main() -> list[Figure]:
             if name != "ours"
         ),
     ]
+
+
+def main() -> list[Figure]:
+    """Simulate, then measure over HTTP; keep and return the figures."""
+    traces = [Trace(seed, SECONDS, CONVERSATIONS_A_SECOND, PACE) for seed in SEEDS_OVER_HTTP]
+    try:
+        needed()
+        figures = [*simulated_figures(), *asyncio.run(over_http.figures(traces))]
+    except Missing as why:
+        sys.exit(str(why))
     keep("routing", figures)
     return figures
 

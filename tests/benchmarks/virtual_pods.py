@@ -7,6 +7,7 @@ slots for adapters. The figures are those of a 7B model on one data-centre GPU, 
 
 import heapq
 import itertools
+import math
 import random
 from collections import OrderedDict, deque
 from collections.abc import Callable
@@ -36,6 +37,7 @@ class Turn:
     unread: int = 0
     written: int = 0
     on_first_token: Callable[[], None] = field(default=lambda: None)
+    on_token: Callable[[], None] = field(default=lambda: None)
     on_end: Callable[[], None] = field(default=lambda: None)
 
 
@@ -59,8 +61,14 @@ class World:
     def at(self, seconds: float, act: Callable[[], None]) -> None:
         heapq.heappush(self._due, (seconds, next(self._numbers), act))
 
-    def run(self) -> None:
-        while self._due:
+    @property
+    def next_at(self) -> float:
+        """When something is to happen next."""
+        return self._due[0][0] if self._due else math.inf
+
+    def run(self, until: float = math.inf) -> None:
+        """Let happen what is due by then."""
+        while self._due and self.next_at <= until:
             self.now, _, act = heapq.heappop(self._due)
             act()
 
@@ -76,6 +84,21 @@ class Pod:
         self._adapters: OrderedDict[str, None] = OrderedDict()
         self._stepping = False
         self.work = 0
+
+    @property
+    def running(self) -> int:
+        """Requests whose answers are being written."""
+        return len(self._writing)
+
+    @property
+    def waiting(self) -> int:
+        """Requests whose prompts are not read."""
+        return len(self._reading)
+
+    @property
+    def held_tokens(self) -> int:
+        """Tokens of the running requests, prompts and answers."""
+        return sum(len(one.prompt) // CHARACTERS_A_TOKEN + one.written for one in self._writing)
 
     def ask(self, turn: Turn) -> None:
         """Take a request; the adapter is loaded first if it is in no slot."""
@@ -103,6 +126,7 @@ class Pod:
             return
         for turn in self._writing:
             turn.written += 1
+            turn.on_token()
         tokens = len(self._writing)
         begun: list[Turn] = []
         while self._reading and tokens < STEP_TOKENS and len(self._writing) + len(begun) < MOST_RUNNING:

@@ -6,10 +6,11 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import orjson
 import psutil
@@ -112,14 +113,23 @@ def program(name: str) -> str:
     if found is None:
         raise Missing(
             f"The gateway is compared with other programs, of which `{name}` is missing here. Install it "
-            "(Debian and Ubuntu: apt install nginx-light wrk) and run `make bench-gateway` again."
+            "(Debian and Ubuntu: apt install nginx-light wrk) and run this benchmark again."
         )
     return found
 
 
-def _peer(name: str) -> tuple[str, str]:
-    """A command of the peers' environment; by its Python, wherever the environment was made."""
-    python = install.install_apart("peers")
+def peer(name: str) -> tuple[str, str]:
+    """A command of the peers' environment; by its Python, wherever the environment was made.
+
+    Raises `Missing`.
+    """
+    try:
+        python = install.install_apart("peers")
+    except install.Refusal as refusal:
+        raise Missing(
+            f"The gateway is compared with other programs, of which `{name}` could not be installed "
+            f"({refusal}): run this benchmark again once `make peers` succeeds."
+        ) from None
     return str(python), str(python.with_name(name))
 
 
@@ -158,19 +168,26 @@ class Ways:
         """vLLM's router, in Rust. It checks no key and counts nothing."""
         port = free_port()
         listening = ("--host", "127.0.0.1", "--port", str(port), "--prometheus-port", str(free_port()))
-        return self._way("vllm-router", port, [*_peer("vllm-router"), "--worker-urls", model.url, *listening])
+        return self._way("vllm-router", port, [*peer("vllm-router"), "--worker-urls", model.url, *listening])
 
     def litellm(self, model: Way, *, cache: bool = False) -> Way:
         """LiteLLM's proxy as it comes, with one worker and a key."""
         port, settings = free_port(), self._folder / f"litellm-{cache}-{model.process.pid}.yaml"
         words = {"name": MODEL, "url": model.url, "key": LITELLM_KEY, "cache": str(cache).lower()}
         settings.write_text(_LITELLM.format(**words))
-        command = [*_peer("litellm"), "--config", str(settings), "--host", "127.0.0.1", "--port", str(port)]
+        command = [*peer("litellm"), "--config", str(settings), "--host", "127.0.0.1", "--port", str(port)]
         return self._way("LiteLLM", port, [*command, "--num_workers", "1"], key=LITELLM_KEY)
 
     async def gateway(self, model: Way) -> GatewayWay:
         """The gateway as it is served: key, rights, limits, metering and the response cache are on."""
-        folder, port, tenant = self._folder / f"gateway-{model.process.pid}", free_port(), Tenant.new()
+        name = f"gateway-{model.process.pid}"
+        return await self.gateway_of(name, deployment(model.url, kind="openai", alias=MODEL))
+
+    async def gateway_of(
+        self, name: str, *deployments: dict[str, Any], until: Callable[[Way], None] | None = None
+    ) -> GatewayWay:
+        """The gateway as it is served, with these deployments; `name` is its folder's."""
+        folder, port, tenant = self._folder / name, free_port(), Tenant.new()
         folder.mkdir()
         server = ValkeyServer(folder)
         server.start()
@@ -184,7 +201,7 @@ class Ways:
         ]
         await publisher.limits(tenant, *(limit | {"scope": "organization"} for limit in limits))
         await publisher.cache(tenant)
-        await publisher.project(tenant, deployment(model.url, kind="openai", alias=MODEL))
+        await publisher.project(tenant, *deployments)
         await publisher.ready()
         await valkey.aclose()
         environment = {
@@ -194,7 +211,7 @@ class Ways:
             "SPOOL_DIR": str(folder / "spool"),
         }
         command = [sys.executable, "-m", "inference.gateway", "--port", str(port)]
-        way = self._way("gateway", port, command, key=tenant.secret, **environment)
+        way = self._way("gateway", port, command, key=tenant.secret, until=until, **environment)
         return GatewayWay(way.name, way.url, way.key, way.process, server.url)
 
     def _nginx(self, name: str, inside: str) -> list[str]:
@@ -204,10 +221,19 @@ class Ways:
         settings.write_text(_NGINX.format(folder=folder, inside=inside))
         return [program("nginx"), "-c", str(settings), "-p", str(folder)]
 
-    def _way(self, name: str, port: int, command: list[str], *, key: str = "none", **environment: str) -> Way:
+    def _way(
+        self,
+        name: str,
+        port: int,
+        command: list[str],
+        *,
+        key: str = "none",
+        until: Callable[[Way], None] | None = None,
+        **environment: str,
+    ) -> Way:
         process = self._stack.enter_context(running(command, environment))
         way = Way(name, f"http://127.0.0.1:{port}", key, process)
-        until_it_answers(way)
+        (until or until_it_answers)(way)
         return way
 
 
@@ -232,13 +258,18 @@ def until_it_answers(way: Way) -> None:
     """Wait until a question is answered. Raises `TimeoutError`."""
     body = orjson.dumps({"model": MODEL, "messages": [{"role": "user", "content": "Are you there?"}]})
     headers = {"content-type": "application/json", "authorization": f"Bearer {way.key}"}
+    until_it_says(way.name, urllib.request.Request(way.address, body, headers))
+
+
+def until_it_says(name: str, asked: urllib.request.Request, word: bytes = b"") -> None:
+    """Wait until this is answered well, the word in the answer. Raises `TimeoutError`."""
     until = time.monotonic() + _UP_SECONDS
     while time.monotonic() < until:
-        asked = urllib.request.Request(way.address, body, headers)
         try:
             with urllib.request.urlopen(asked, timeout=10) as answer:
-                answer.read()
-                return
+                if word in answer.read():
+                    return
         except OSError:
-            time.sleep(0.1)
-    raise TimeoutError(f"{way.name} does not answer at {way.address}")
+            pass
+        time.sleep(0.1)
+    raise TimeoutError(f"{name} does not answer at {asked.full_url}")
