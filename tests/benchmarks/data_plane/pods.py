@@ -7,6 +7,7 @@ vLLM has it, or by `lora_path`, as SGLang has it.
 """
 
 import asyncio
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
@@ -27,6 +28,7 @@ from tests.benchmarks.virtual_pods import (
 
 CHUNK_TOKENS = 16
 BASE = "base"
+_IDLE_SECONDS = 60
 _METRICS = """# TYPE vllm:num_requests_running gauge
 vllm:num_requests_running{{model_name="{base}"}} {running}
 # TYPE vllm:num_requests_waiting gauge
@@ -181,9 +183,11 @@ async def _stream(chunks: AsyncIterator[bytes], send: Any) -> None:
 async def serve(pace: float, script: Sequence[Conversation], ports: Sequence[int]) -> None:
     """Serve until killed."""
     served = Pods(LiveWorld(pace), ports, script)
-    settings = {"lifespan": "off", "access_log": False, "log_level": "error", "timeout_keep_alive": 60}
-    servers = [uvicorn.Server(uvicorn.Config(served, port=port, **settings)) for port in ports]
-    await asyncio.gather(*(server.serve() for server in servers))
+    sockets = [socket.create_server(("127.0.0.1", port), backlog=1024) for port in ports]
+    settings = uvicorn.Config(
+        served, lifespan="off", access_log=False, log_level="error", timeout_keep_alive=_IDLE_SECONDS
+    )
+    await uvicorn.Server(settings).serve(sockets)
 
 
 def main() -> None:
