@@ -57,7 +57,7 @@ async def held(name: str, trace: Trace) -> Held:
         if name == "gateway":
             waits = await first_tokens(await start.gateway_over(pods, trace), trace)
         else:
-            way = start.smg(pods) if name == "smg" else start.in_turn(pods)
+            way = start.smg(pods, trace) if name == "smg" else start.in_turn(pods)
             waits = await first_tokens(way, trace)
         return _summary(waits, pods)
 

@@ -180,10 +180,18 @@ async def _stream(chunks: AsyncIterator[bytes], send: Any) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
+def _listening(port: int) -> socket.socket:
+    """A socket that is named TCP's: of others asyncio leaves small packets to wait for one another."""
+    found = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    found.bind(("127.0.0.1", port))
+    return found
+
+
 async def serve(pace: float, script: Sequence[Conversation], ports: Sequence[int]) -> None:
     """Serve until killed."""
     served = Pods(LiveWorld(pace), ports, script)
-    sockets = [socket.create_server(("127.0.0.1", port), backlog=1024) for port in ports]
+    sockets = [_listening(port) for port in ports]
     settings = uvicorn.Config(
         served, lifespan="off", access_log=False, log_level="error", timeout_keep_alive=_IDLE_SECONDS
     )

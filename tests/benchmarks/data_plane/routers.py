@@ -13,6 +13,13 @@ from tests.benchmarks.virtual_pods import Conversation, conversations
 from tests.inference.gateway.house import deployment, free_port
 
 _CONTEXT_TOKENS = 131_072
+# smg's periods that bear on its choices, in seconds, as it has them by default.
+_SMG_PERIODS = {
+    "--load-monitor-interval": 10,
+    "--worker-warmup-secs": 60,
+    "--cache-ttl-secs": 180,
+    "--eviction-interval-secs": 60,
+}
 _IN_TURN = """
 upstream pods {{ {servers} keepalive 128; keepalive_requests 100000000; }}
 server {{
@@ -84,11 +91,19 @@ class PodWays(Ways):
         ]
         return await self.gateway_of("gateway", *found, until=_until("/readyz"))
 
-    def smg(self, pods: ServedPods) -> Way:
-        """smg with its policy `cache_aware` and its defaults."""
+    def smg(self, pods: ServedPods, trace: Trace) -> Way:
+        """smg with its policy `cache_aware` and its defaults; its periods pass as fast as the pods' time.
+
+        It takes whole seconds: they are rounded down, so that it looks rather more often.
+        """
         port = free_port()
         listening = ("--host", "127.0.0.1", "--port", str(port), "--prometheus-port", str(free_port()))
-        command = [*peer("smg"), "launch", "--worker-urls", *pods.urls, *listening]
+        periods = [
+            word
+            for name, most in _SMG_PERIODS.items()
+            for word in (name, str(max(1, int(most / trace.pace))))
+        ]
+        command = [*peer("smg"), "launch", "--worker-urls", *pods.urls, *listening, *periods]
         ready = _until("/readiness", orjson.dumps({"healthy_workers": len(pods.urls)})[1:-1])
         return self._way("smg", port, [*command, "--policy", "cache_aware"], until=ready)
 
