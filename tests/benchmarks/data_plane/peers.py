@@ -7,7 +7,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -249,7 +249,9 @@ def running(command: list[str], environment: dict[str, str]) -> Iterator[psutil.
     finally:
         everything = [process, *process.children(recursive=True)]
         for one in everything:
-            one.terminate()
+            # Its parent, which was told first, may have ended it.
+            with suppress(psutil.NoSuchProcess):
+                one.terminate()
         psutil.wait_procs(everything, timeout=10)
         child.wait()
 
