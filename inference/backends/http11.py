@@ -17,15 +17,16 @@ from inference.backends.faults import BackendFault, Broken, ConnectionLost, Time
 
 _HIGH_WATER_BYTES = 256 * 1024
 _DRAIN_SECONDS = 1.0
-_HANG_UP_SECONDS = 0.8
+_MOST_IDLE = 128
+HANG_UP_SECONDS = 0.8
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
 
 class Connection(asyncio.Protocol):
     """One socket, one exchange at a time."""
 
-    def __init__(self, on_idle: Callable[["Connection"], None]) -> None:
-        self._on_idle = on_idle
+    def __init__(self, on_idle: Callable[["Connection"], None], *, hang_up_seconds: float) -> None:
+        self._on_idle, self._hang_up_seconds = on_idle, hang_up_seconds
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
@@ -143,7 +144,7 @@ class Connection(asyncio.Protocol):
     def hang_up(self) -> None:
         """End the client's half: the server sees it and stops generating.
 
-        What it had sent until then can still be read, for 0.8 s at most.
+        What it had sent until then can still be read, for `hang_up_seconds` at most.
         """
         if self._transport is None or self._hung_up or not self.usable:
             return
@@ -154,7 +155,7 @@ class Connection(asyncio.Protocol):
         # The server may be gone already; what it had sent is to be read all the same.
         with contextlib.suppress(OSError):
             self._transport.write_eof()
-        self._drain = self._loop.call_later(_HANG_UP_SECONDS, self.abort)
+        self._drain = self._loop.call_later(self._hang_up_seconds, self.abort)
 
     def abort(self) -> None:
         """Drop the connection at once: the server sees it and stops generating."""
@@ -219,7 +220,9 @@ def nobody_cares(connection: Connection) -> None:
 class Pool:
     """Connections to one server."""
 
-    def __init__(self, url: str, *, bearer: str, connect_seconds: float, max_idle: int = 128) -> None:
+    def __init__(
+        self, url: str, *, bearer: str, connect_seconds: float, hang_up_seconds: float = HANG_UP_SECONDS
+    ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise Unreachable(f"Not a model server's address: {url!r}.")
@@ -231,7 +234,7 @@ class Pool:
             "Accept: text/event-stream, application/json\r\nContent-Type: application/json\r\n"
             "Content-Length: "
         ).encode("latin-1")
-        self._connect_seconds, self._max_idle = connect_seconds, max_idle
+        self._connect_seconds, self._hang_up_seconds = connect_seconds, hang_up_seconds
         self._idle: list[Connection] = []
         self._closed = False
 
@@ -291,14 +294,17 @@ class Pool:
         try:
             async with asyncio.timeout(self._connect_seconds):
                 _, connection = await loop.create_connection(
-                    lambda: Connection(self._put_back), self._host, self._port, ssl=self._tls
+                    lambda: Connection(self._put_back, hang_up_seconds=self._hang_up_seconds),
+                    self._host,
+                    self._port,
+                    ssl=self._tls,
                 )
         except (OSError, TimeoutError) as error:
             raise Unreachable(f"No connection to the model server: {type(error).__name__}.") from error
         return connection
 
     def _put_back(self, connection: Connection) -> None:
-        if self._closed or len(self._idle) >= self._max_idle:
+        if self._closed or len(self._idle) >= _MOST_IDLE:
             connection.abort()
         else:
             self._idle.append(connection)

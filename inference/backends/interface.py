@@ -87,11 +87,12 @@ class End:
 
 @dataclass(frozen=True, kw_only=True)
 class Timeouts:
-    """Seconds a caller waits: for a connection, for the first token, between tokens."""
+    """Seconds a caller waits: for a connection, for the first token, between tokens, for a server to stop."""
 
     connect: float = 5.0
     first_token: float = 120.0
     inter_token: float = 30.0
+    hang_up: float = 0.8
 
 
 class BackendStream(Protocol):
@@ -116,7 +117,7 @@ class BackendStream(Protocol):
     async def rest(self) -> int:
         """After `close`: how many tokens the server had made besides before it stopped.
 
-        Waits for it to stop, 0.8 s at most.
+        Waits for it to stop, `Timeouts.hang_up` at most.
         """
         ...
 

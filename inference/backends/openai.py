@@ -102,7 +102,9 @@ class OpenAiBackend:
     def __init__(self, address: BackendAddress, *, key: str, timeouts: Timeouts) -> None:
         self._address, self._timeouts = address, timeouts
         self._dialect = dialect_of(address)
-        self._pool = Pool(address.url, bearer=key, connect_seconds=timeouts.connect)
+        self._pool = Pool(
+            address.url, bearer=key, connect_seconds=timeouts.connect, hang_up_seconds=timeouts.hang_up
+        )
 
     async def open(self, call: GenerationCall, begun: Begun = forget) -> OpenAiStream:
         """Start a generation; see `Backend`."""

@@ -147,7 +147,9 @@ class TgiBackend:
 
     def __init__(self, address: BackendAddress, *, key: str, timeouts: Timeouts) -> None:
         self._url, self._timeouts = address.url.rstrip("/"), timeouts
-        self._pool = Pool(address.url, bearer=key, connect_seconds=timeouts.connect)
+        self._pool = Pool(
+            address.url, bearer=key, connect_seconds=timeouts.connect, hang_up_seconds=timeouts.hang_up
+        )
         self._hub = AsyncInferenceClient(
             model=self._url, provider="hf-inference", token=key, timeout=timeouts.connect
         )

@@ -80,6 +80,7 @@ class Gateway:
             connect=config.connect_timeout_seconds,
             first_token=config.first_token_timeout_seconds,
             inter_token=config.inter_token_timeout_seconds,
+            hang_up=config.hang_up_seconds,
         )
         self._valkey: Redis = Redis.from_url(
             config.valkey_url,

@@ -23,7 +23,8 @@ class GatewayConfig:
     `api_key_pepper` is the 32-byte key of the HMAC by which API keys are looked up; `pod_key` is the bearer
     token sent to pods; `spool_dir` receives usage records while Valkey is down; `X-Forwarded-For` is believed
     of `trusted_proxies` only. A server has room while fewer than `room_tokens` are outstanding there; a
-    request waits `room_seconds` for it at most. Durations are in seconds.
+    request waits `room_seconds` for it at most. A server that was told to stop is listened to for
+    `hang_up_seconds`, to count what it had made. Durations are in seconds.
     """
 
     valkey_url: str
@@ -37,6 +38,7 @@ class GatewayConfig:
     connect_timeout_seconds: float = 5.0
     first_token_timeout_seconds: float = 120.0
     inter_token_timeout_seconds: float = 30.0
+    hang_up_seconds: float = 0.8
     request_timeout_seconds: float = 900.0
     body_timeout_seconds: float = 30.0
     keep_alive_seconds: float = 10.0

@@ -80,7 +80,8 @@ class Gate:
         """All usage records, once everything under way has ended."""
         meter = self.house.gateway._meter
         for _ in range(500):
-            busy = self.house.gateway._completer._running or meter._settling or meter._waiting
+            unsettled = meter._settling or meter._waiting or meter._on_the_way
+            busy = self.house.gateway._completer._running or unsettled
             if not busy and all(one.ended.is_set() for server in self.servers for one in server.seen):
                 break
             await asyncio.sleep(0.01)
@@ -89,7 +90,8 @@ class Gate:
 
 @asynccontextmanager
 async def gate(server: ValkeyServer, folder: Path, kind: str, seed: int) -> AsyncIterator[Gate]:
-    settings: dict[str, Any] = {"probe_seconds": 60.0, "cache_wait_seconds": 0.02}
+    # The servers share this loop: when it stands still, they too are late to see that somebody left.
+    settings: dict[str, Any] = {"probe_seconds": 60.0, "cache_wait_seconds": 0.02, "hang_up_seconds": 10.0}
     async with opened(server, folder, kind=kind, **settings) as house, SERVERS[kind]() as other:
         house.tgi.script = other.script = SCRIPT
         model = deployment(house.tgi.url, other.url, kind=kind)
