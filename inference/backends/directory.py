@@ -43,7 +43,7 @@ class BackendDirectory:
             await backend.aclose()
 
     async def aclose(self) -> None:
-        """Close every client."""
+        """Close every client at once."""
         backends, self._backends = list(self._backends.values()), {}
         for backend in backends:
-            await backend.aclose()
+            await backend.aclose(at_once=True)

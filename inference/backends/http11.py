@@ -25,8 +25,8 @@ _MAX_ANSWER_BYTES = 64 * 1024 * 1024
 class Connection(asyncio.Protocol):
     """One socket, one exchange at a time."""
 
-    def __init__(self, on_idle: Callable[["Connection"], None], *, hang_up_seconds: float) -> None:
-        self._on_idle, self._hang_up_seconds = on_idle, hang_up_seconds
+    def __init__(self, on_idle: "Told", on_lost: "Told", *, hang_up_seconds: float) -> None:
+        self._on_idle, self._on_lost, self._hang_up_seconds = on_idle, on_lost, hang_up_seconds
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
@@ -182,6 +182,7 @@ class Connection(asyncio.Protocol):
         if self._drain is not None:
             self._drain.cancel()
         self._wake()
+        self._on_lost(self)
 
     # httptools callbacks
 
@@ -210,6 +211,7 @@ class Connection(asyncio.Protocol):
             self.abort()
 
 
+Told = Callable[[Connection], None]
 Sent = Callable[[Connection], None]
 
 
@@ -236,6 +238,7 @@ class Pool:
         ).encode("latin-1")
         self._connect_seconds, self._hang_up_seconds = connect_seconds, hang_up_seconds
         self._idle: list[Connection] = []
+        self._open: set[Connection] = set()
         self._closed = False
 
     async def post(
@@ -294,13 +297,17 @@ class Pool:
         try:
             async with asyncio.timeout(self._connect_seconds):
                 _, connection = await loop.create_connection(
-                    lambda: Connection(self._put_back, hang_up_seconds=self._hang_up_seconds),
+                    lambda: Connection(
+                        self._put_back, self._open.discard, hang_up_seconds=self._hang_up_seconds
+                    ),
                     self._host,
                     self._port,
                     ssl=self._tls,
                 )
         except (OSError, TimeoutError) as error:
             raise Unreachable(f"No connection to the model server: {type(error).__name__}.") from error
+        if connection.usable:
+            self._open.add(connection)
         return connection
 
     def _put_back(self, connection: Connection) -> None:
@@ -309,10 +316,10 @@ class Pool:
         else:
             self._idle.append(connection)
 
-    async def aclose(self) -> None:
-        """Close idle connections now and busy ones as they finish."""
+    async def aclose(self, *, at_once: bool = False) -> None:
+        """Close idle connections now, and busy ones as they finish or `at_once`."""
         self._closed = True
-        for connection in self._idle:
+        for connection in list(self._open if at_once else self._idle):
             connection.abort()
         self._idle.clear()
         await asyncio.sleep(0)

@@ -152,8 +152,8 @@ class Backend(Protocol):
         """What the server says of itself."""
         ...
 
-    async def aclose(self) -> None:
-        """Close every connection."""
+    async def aclose(self, *, at_once: bool = False) -> None:
+        """Close every connection: busy ones as they finish, or `at_once`."""
         ...
 
 

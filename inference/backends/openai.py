@@ -185,9 +185,9 @@ class OpenAiBackend:
         answer = orjson.loads(await connection.whole(self._timeouts.connect))
         return answer if isinstance(answer, dict) else {}
 
-    async def aclose(self) -> None:
-        """Close every connection."""
-        await self._pool.aclose()
+    async def aclose(self, *, at_once: bool = False) -> None:
+        """Close every connection; see `Backend`."""
+        await self._pool.aclose(at_once=at_once)
 
 
 def _count_in(answer: bytes) -> int:

@@ -224,7 +224,7 @@ class TgiBackend:
         """TGI's `/info`."""
         return await self._hub.get_endpoint_info()
 
-    async def aclose(self) -> None:
-        """Close every connection."""
-        await self._pool.aclose()
+    async def aclose(self, *, at_once: bool = False) -> None:
+        """Close every connection; see `Backend`."""
+        await self._pool.aclose(at_once=at_once)
         await self._hub.close()  # type: ignore[no-untyped-call]

@@ -54,6 +54,19 @@ async def test_information_and_health_come_from_the_hubs_client() -> None:
     await gone.aclose()
 
 
+@pytest.mark.parametrize("at_once", [False, True])
+async def test_closing_a_client_lets_what_runs_go_on_or_ends_it(at_once: bool) -> None:
+    async with FakeTgi() as tgi:
+        tgi.script = Script(tokens=["x"] * 20, delay=0.02)
+        backend = TgiBackend(BackendAddress("tgi", tgi.url), key="k", timeouts=Timeouts())
+        stream = await backend.open(CALL)
+        await stream.next()
+        await backend.aclose(at_once=at_once)
+        async with asyncio.timeout(2):
+            await tgi.seen[0].ended.wait()
+        assert tgi.seen[0].aborted is at_once
+
+
 async def test_closing_midway_counts_what_had_arrived_unread() -> None:
     async with FakeTgi() as tgi:
         tgi.script = Script(tokens=["x"] * 5, stall_after=5)
