@@ -97,7 +97,9 @@ def test_the_pauses_before_restarts_double(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_process_that_cannot_start_ends_the_start_with_its_last_words(tmp_path: Path) -> None:
-    stage = Stage(tmp_path, program("broken", "raise SystemExit('the port is taken')"))
+    # What has no probe is taken to serve as soon as it runs, which it does for a moment.
+    source = "raise SystemExit('the port is taken')"
+    stage = Stage(tmp_path, program("broken", source, probe=lambda: False))
     with pytest.raises(CannotStart, match=r"(?s)broken died 3 times.*the port is taken"):
         stage.supervisor.start_all()
     stage.close()
