@@ -83,11 +83,12 @@ def describe(exchange: Exchange, deployment: Deployment, reservation: Reservatio
 
 @lru_cache(maxsize=4096)
 def _headers_of(digest: str, model_version_id: str) -> Headers:
-    model_version = rendered("mv-", model_version_id)
-    return [
-        (b"x-loomworks-digest", digest.encode("latin-1")),
-        (b"x-loomworks-model-version", model_version.encode("latin-1")),
-    ]
+    told = [(b"x-loomworks-digest", digest.encode("latin-1"))]
+    if model_version_id:
+        # A base model has no version but its digest.
+        model_version = rendered("mv-", model_version_id)
+        told.append((b"x-loomworks-model-version", model_version.encode("latin-1")))
+    return told
 
 
 class GenerationSurface:

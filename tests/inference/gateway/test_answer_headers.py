@@ -33,6 +33,13 @@ async def test_every_answer_names_its_request_version_organization_and_project(h
     assert "openai-organization" not in nobody.headers
 
 
+async def test_a_base_model_is_named_by_its_digest_alone(house: House) -> None:
+    await house.publisher.project(house.tenant, house.deployment(model_version_id="", adapter_id=None))
+    headers = (await house.chat()).headers
+    assert headers["x-loomworks-digest"]
+    assert "x-loomworks-model-version" not in headers
+
+
 async def test_when_to_retry_is_told_in_seconds_and_in_milliseconds(house: House) -> None:
     house.tgi.script = Script(error={"error": "Model is overloaded", "error_type": "overloaded"})
     headers = (await house.chat()).headers
