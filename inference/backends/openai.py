@@ -109,16 +109,14 @@ class OpenAiBackend:
     async def open(self, call: GenerationCall, begun: Begun = forget) -> OpenAiStream:
         """Start a generation; see `Backend`."""
         body = orjson.dumps(request_of(call, self._address, self._dialect))
-        stream: OpenAiStream | None = None
+        streams: list[OpenAiStream] = []
 
         def sent(connection: Connection) -> None:
-            nonlocal stream
-            stream = self._stream(connection, call)
-            begun(stream)
+            streams.append(self._stream(connection, call))
+            begun(streams[-1])
 
         await self._post("/v1/completions", body, sent)
-        assert stream is not None
-        return stream
+        return streams[-1]
 
     def _stream(self, connection: Connection, call: GenerationCall) -> OpenAiStream:
         checked = self._dialect.names_model and call.served_as is not None

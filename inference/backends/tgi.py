@@ -158,20 +158,18 @@ class TgiBackend:
         """Start a generation; see `Backend`. Who answers stands in a header."""
         body = orjson.dumps({"inputs": call.prompt, "parameters": parameters_of(call)})
 
-        stream: TgiStream | None = None
+        streams: list[TgiStream] = []
 
         def sent(connection: Connection) -> None:
-            nonlocal stream
-            stream = TgiStream(connection, self._timeouts)
-            begun(stream)
+            streams.append(TgiStream(connection, self._timeouts))
+            begun(streams[-1])
 
         connection = await self._post("/generate_stream", body, sent)
-        assert stream is not None
         served_by = connection.headers.get(b"x-adapter-id")
         if served_by is not None and call.served_as not in {None, served_by.decode("latin-1")}:
             connection.abort()
             raise OtherModel("The model server says that another model answered.")
-        return stream
+        return streams[-1]
 
     async def count_tokens(self, call: GenerationCall) -> int:
         """Tokens of the prompt by TGI's `/tokenize`, as many of them as are kept."""

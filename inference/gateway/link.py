@@ -12,11 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import hiredis
-from redis.asyncio.connection import (
-    ConnectionPool,
-    SSLConnection,
-    UnixDomainSocketConnection,
-)
+from redis.asyncio.connection import ConnectionPool, SSLConnection, UnixDomainSocketConnection
 
 Word = str | bytes | int | float
 _QUIT_SECONDS = 1.0
@@ -74,9 +70,10 @@ class Link:
             async with asyncio.timeout(self._timeout_seconds):
                 await self._open(wire)
                 await self._greet(wire)
-        except (OSError, TimeoutError, Unreachable) as fault:
+        except Exception as fault:
+            # Whatever it was (an address, a certificate): nobody is left waiting.
             wire.drop()
-            why = Unreachable(str(fault) or type(fault).__name__)
+            why = str(fault) if isinstance(fault, Unreachable) else type(fault).__name__
             waiting, self._waiting = self._waiting, []
             for _, answer in waiting:
                 _refuse(answer, why)
@@ -148,14 +145,14 @@ class _Wire(asyncio.Protocol):
             return
         rest = self._asked[0][1] + self._timeout_seconds - self._loop.time()
         if rest <= 0:
-            self._end(Unreachable("TimeoutError"))
+            self._end("TimeoutError")
         else:
             self._watching = True
             self._loop.call_later(rest, self._watch)
 
     def drop(self) -> None:
         """Close at once."""
-        self._end(Unreachable("closed"))
+        self._end("closed")
 
     async def aclose(self, seconds: float) -> None:
         """Close once all answers are there, or after so long."""
@@ -164,7 +161,7 @@ class _Wire(asyncio.Protocol):
         self.drop()
         await asyncio.sleep(0)
 
-    def _end(self, why: Unreachable) -> None:
+    def _end(self, why: str) -> None:
         self.open = False
         if self._transport is not None:
             self._transport.abort()
@@ -190,17 +187,17 @@ class _Wire(asyncio.Protocol):
                 elif not answer.done():
                     answer.set_result(told)
         except (hiredis.ProtocolError, IndexError):
-            self._end(Unreachable("ProtocolError"))
+            self._end("ProtocolError")
 
     def _refused(self, answer: "asyncio.Future[Any]", told: Exception) -> None:
         word = str(told).partition(" ")[0]
-        _refuse(answer, Unreachable(word))
+        _refuse(answer, word)
         if word in _LASTING:
             # Another connection would fare better: it would be with another server, or know the scripts.
-            self._end(Unreachable(word))
+            self._end(word)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._end(Unreachable("ConnectionError"))
+        self._end("ConnectionError")
 
 
 # A server that has become a replica, and one that has forgotten the scripts.
@@ -213,9 +210,9 @@ def _packed(words: Any) -> bytes:
     return packed
 
 
-def _refuse(answer: "asyncio.Future[Any]", why: Unreachable) -> None:
+def _refuse(answer: "asyncio.Future[Any]", why: str) -> None:
     if not answer.done():
-        answer.set_exception(why)
+        answer.set_exception(Unreachable(why))
         answer.exception()  # seen here, since whoever asked may have left
 
 

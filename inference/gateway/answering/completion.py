@@ -238,31 +238,30 @@ class Completer:
             [Generation(plan, index, ledger, self._dispatcher, self._cache) for index in range(plan.answers)]
         )
         status: Status = "cancelled"
-        self._running += plan.answers
-        events = choices.events()
-        try:
-            async for event in events:
-                yield event
-            ledger.prompt_tokens = choices.prompt_tokens
-            if ledger.prompt_tokens is None:
-                ledger.prompt_tokens = await self._count_late(plan, choices)
-            safe = ledger.settle(plan.request_name, "completed", choices.reason)
-            if safe is not None:
-                await safe
-            yield Finished(choices.reason, ledger.usage)
-        except BackendFault as fault:
-            status = "failed"
-            raise gateway_fault(fault, plan.request.subject) from fault
-        except Exception:
-            status = "failed"
-            raise
-        finally:
+        with self.counted(plan.answers):
+            events = choices.events()
             try:
-                # First, so that nobody else reads what is counted now.
-                await events.aclose()
+                async for event in events:
+                    yield event
+                ledger.prompt_tokens = choices.prompt_tokens
+                if ledger.prompt_tokens is None:
+                    ledger.prompt_tokens = await self._count_late(plan, choices)
+                safe = ledger.settle(plan.request_name, "completed", choices.reason)
+                if safe is not None:
+                    await safe
+                yield Finished(choices.reason, ledger.usage)
+            except BackendFault as fault:
+                status = "failed"
+                raise gateway_fault(fault, plan.request.subject) from fault
+            except Exception:
+                status = "failed"
+                raise
             finally:
-                self._running -= plan.answers
-                self._end(plan, choices, ledger, status)
+                try:
+                    # First, so that nobody else reads what is counted now.
+                    await events.aclose()
+                finally:
+                    self._end(plan, choices, ledger, status)
 
     @staticmethod
     async def _count_late(plan: Plan, choices: Choices) -> int | None:

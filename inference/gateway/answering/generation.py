@@ -37,6 +37,7 @@ class Generation:
         self._dispatcher, self._cache = dispatcher, cache
         self._call = plan.call_for(index)
         self._counted = 0
+        self._disbelieved = False
         self._stream: BackendStream | None = None
         self._left: list[BackendStream] = []
         self._verbatim = request.verbatim
@@ -193,6 +194,10 @@ class Generation:
             self._disbelieve("completion_tokens", end.completion_tokens)
 
     def _disbelieve(self, what: str, told: int) -> None:
+        """Said once of each generation: a server may lie at every token."""
+        if self._disbelieved:
+            return
+        self._disbelieved = True
         log.warning("impossible_count", request_id=self._plan.request_name, what=what, told=told)
 
     def close(self) -> None:

@@ -118,8 +118,11 @@ class Meter:
         self._arrived.set()
 
     def _note_down(self, fault: BaseException) -> None:
-        self._valkey_down_until = time.monotonic() + _REST_SECONDS
-        log.warning("usage_stream_unreachable", error=str(fault))
+        """Said once for all the records that were on the way."""
+        now = time.monotonic()
+        if now >= self._valkey_down_until:
+            log.warning("usage_stream_unreachable", error=str(fault))
+        self._valkey_down_until = now + _REST_SECONDS
 
     def adopt(self, settling: Coroutine[Any, Any, None]) -> None:
         """Run what will end in a record, apart from the request that began it."""

@@ -66,6 +66,13 @@ async def test_where_nobody_listens_all_are_told_so(server: ValkeyServer) -> Non
         assert [type(one) for one in told] == [Unreachable] * 3
 
 
+async def test_an_address_that_cannot_even_be_looked_up_leaves_nobody_waiting() -> None:
+    async with linked(f"redis://{'a' * 70}.example:1/0") as link:
+        async with asyncio.timeout(5):
+            with pytest.raises(Unreachable):
+                await link.ask("PING")
+
+
 async def test_a_server_that_was_started_anew_is_found_and_knows_the_scripts(server: ValkeyServer) -> None:
     async with linked(server.url) as link:
         assert await link.run("add", ["sum"], [1]) == 1
