@@ -11,6 +11,7 @@ from inference.gateway.requests.messages import read_messages
 from inference.gateway.requests.parameters import (
     MAX_STOPS,
     MAX_TOKENS,
+    NOTES,
     SHARED,
     Table,
     check_model,
@@ -37,10 +38,7 @@ TABLE = Table(
         "service_tier": ("flexible", flexible_tier),
     },
     harmless={
-        "metadata": checks.metadata,
-        "user": checks.short_text(512),
-        "safety_identifier": checks.short_text(64),
-        "prompt_cache_key": checks.short_text(512),
+        **NOTES,
         # Read together with the tools.
         "tool_choice": lambda value, _: value,
         "parallel_tool_calls": checks.boolean,

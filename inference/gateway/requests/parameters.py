@@ -243,3 +243,11 @@ SHARED: Mapping[str, tuple[str, Read]] = {
     "stream": ("stream", checks.boolean),
     "stream_options": ("include_usage", stream_options),
 }
+
+# What a caller notes of a request, which changes no answer.
+NOTES: Mapping[str, Read] = {
+    "metadata": checks.metadata,
+    "user": checks.short_text(512),
+    "safety_identifier": checks.short_text(64),
+    "prompt_cache_key": checks.short_text(512),
+}

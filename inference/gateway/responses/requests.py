@@ -18,6 +18,7 @@ from inference.gateway.requests import checks
 from inference.gateway.requests.chat import check_tools
 from inference.gateway.requests.parameters import (
     MAX_TOKENS,
+    NOTES,
     SHARED,
     Table,
     check_model,
@@ -166,10 +167,7 @@ TABLE = Table(
         "service_tier": ("flexible", flexible_tier),
     },
     harmless={
-        "metadata": checks.metadata,
-        "user": checks.short_text(512),
-        "safety_identifier": checks.short_text(64),
-        "prompt_cache_key": checks.short_text(512),
+        **NOTES,
         # Of tools that OpenAI runs by itself; there are none here.
         "max_tool_calls": checks.integer(1, MAX_TOKENS),
         "stream_options": _stream_options,
